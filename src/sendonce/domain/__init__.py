@@ -1,0 +1,1 @@
+"""What the product talks about, without how it is stored or sent. Imports nothing of ours but itself."""
