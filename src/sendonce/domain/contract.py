@@ -10,6 +10,9 @@ from sendonce.domain.state import ContractState, MessageState
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 
+#: Ids count seconds from 2020-01-01, so that 30 bits last until 2054.
+_EPOCH = 1_577_836_800
+
 
 def new_id(wall: int) -> str:
     """An id of ten characters that sorts by the second it was made in, followed by 20 random bits.
@@ -17,7 +20,8 @@ def new_id(wall: int) -> str:
     It is never reused, not even by a store that was restored from a copy and goes on counting: a late receipt must
     not find somebody else's message.
     """
-    number = (wall // 1000) % 2**30 << 20 | secrets.randbits(20)
+    seconds = max(0, wall // 1000 - _EPOCH) % 2**30
+    number = seconds << 20 | secrets.randbits(20)
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(45, -1, -5))
 
 

@@ -36,10 +36,12 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 class Advanced(msgspec.Struct, frozen=True):
-    """What `advance` did. Messages at positions below `started` are durably declared started and may be sent;
-    `allowed` is the end of the window as it stands now: a pause or a cancel may have cut it. `lost` when the lease
-    is gone: what was not sent must not be sent any more."""
+    """What `advance` did. Messages at positions below `started` are durably declared started and may be sent, but
+    those in `skipped`, which were settled, suppressed or cancelled since the lease was granted. `allowed` is the end
+    of the window as it stands now: a pause or a cancel may have cut it. `lost` when the lease is gone: what was not
+    sent must not be sent any more."""
 
     started: int
     allowed: int
+    skipped: frozenset[int] = frozenset()
     lost: bool = False

@@ -73,9 +73,8 @@ Outcome = Accepted | Refused | Throttled | Unknown | Unsent
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The outcome of one attempt of one message, as the worker hands it to the store. `at` is wall time."""
+    """The outcome of one attempt of one message, as the worker hands it to the store."""
 
     seq: int
     attempt: int
     outcome: Outcome
-    at: int

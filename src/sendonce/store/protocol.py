@@ -186,14 +186,10 @@ class Store(Protocol):
     async def advance(self, lease: Lease, answers: Sequence[Answer], start_to: int, close: bool = False) -> Advanced:
         """Record answers, and declare the first `start_to` messages of the window started.
 
-        Answers count whatever became of the lease, once, by token. The raise needs a living lease and is absolute:
-        repeating the call changes nothing. With `close` *then* the lease is over: unstarted and unsent messages are
+        Answers count whatever became of the lease, once, by token; an error among them that asks for it pauses the
+        template's contract, the sender or the account. The raise needs a living lease and is absolute: repeating the
+        call changes nothing. With `close` *then* the lease is over: unstarted and unsent messages are
         free again, and a started one without an answer is unknown."""
-        ...
-
-    async def pause_sender(self, sender: int, cause: str, scope: str = "sender") -> None:
-        """*Then* the sender (`scope` `sender`) or its whole account (`account`) is paused for that cause, and its
-        leases start nothing more."""
         ...
 
     # -- what comes back -----------------------------------------------------------------------------------------

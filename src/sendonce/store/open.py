@@ -1,0 +1,24 @@
+"""From a store's URL to its engine."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from sendonce.domain.clock import Clock, SystemClock
+from sendonce.domain.errors import SettingsError
+from sendonce.store.protocol import FullStore
+from sendonce.store.sqlite.engine import open_sqlite
+
+
+async def open_store(url: str, clock: Clock | None = None, chance: Callable[[], float] = random.random) -> FullStore:
+    """Open a store: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://:memory:`. SettingsError for any
+    other URL, StoreError when it cannot be opened."""
+    scheme, separator, rest = url.partition("://")
+    if scheme == "sqlite" and separator:
+        if rest == ":memory:":
+            return await open_sqlite(None, clock or SystemClock(), chance)
+        if rest.startswith("/") and len(rest) > 1:
+            return await open_sqlite(Path(rest[1:]), clock or SystemClock(), chance)
+    raise SettingsError(
+        f"store: {url!r} is no store; use sqlite:///file.db, sqlite:////absolute/file.db or sqlite://:memory:"
+    )

@@ -1,0 +1,278 @@
+"""What workers report: the watermark before sending, the outcomes after it."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from sendonce.domain.lease import Advanced
+from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Refused, Throttled, Unknown, Unsent
+from sendonce.domain.retry import judge
+from sendonce.domain.state import ContractState, MessageState, Stage
+from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.doubles import count_doubles
+from sendonce.store.sqlite.leases import OpenLease
+from sendonce.store.sqlite.reactions import react
+from sendonce.store.sqlite.rows import (
+    REFUSED_BY_RECEIPT,
+    SEQ_BITS,
+    MessageRow,
+    drop_earlier,
+    error_json,
+    load_earlier,
+    load_range,
+    load_rows,
+    save_earlier,
+    save_rows,
+    save_values,
+)
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import ContractHead, Transaction
+from sendonce.store.sqlite.unknowns import drop_unknown, note_flow, note_unknown
+
+SQL = load("answers")
+
+_ACTIVE, _COMPLETED, _UNKNOWN = MessageState.ACTIVE, MessageState.COMPLETED, MessageState.UNKNOWN
+_WAITING, _DELAYED, _CANCELLED = MessageState.WAITING, MessageState.DELAYED, MessageState.CANCELLED
+
+
+def advance(
+    tx: Transaction, lease_id: int, contract: str, sender: int, answers: Sequence[Answer], start_to: int, close: bool
+) -> Advanced:
+    """See `Store.advance`."""
+    head = tx.head(contract)
+    lease = leases.find(tx, lease_id)
+    if answers:
+        _record(tx, head, sender, answers, lease)
+    if lease is None:
+        return Advanced(0, 0, lost=True)
+    # Recording may have paused the sender or the contract, which cuts the window.
+    lease = leases.find(tx, lease_id) if answers else lease
+    assert lease is not None
+    alive = lease.expires_at > tx.now
+    skipped: frozenset[int] = frozenset()
+    if alive and min(start_to, lease.allowed) > lease.started:
+        skipped = _start(tx, head, lease, min(start_to, lease.allowed))
+        lease.started = min(start_to, lease.allowed)
+    if close:
+        leases.end(tx, lease, "no_answer")
+        return Advanced(lease.started, lease.started, skipped)
+    return Advanced(lease.started, lease.allowed, skipped, lost=not alive)
+
+
+def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> frozenset[int]:
+    """Raise the watermark: from here on these messages may have been handed over. Answers the positions that must
+    be skipped, because they were settled since the lease."""
+    keys = lease.keys(lease.started, end)
+    tx.run(leases.SQL["raise_watermark"], (lease.id, end))
+    if lease.lo is not None:
+        taken = {row[0] for row in tx.run(SQL["taken_in_range"], (keys[0], keys[-1]))}
+        tx.move(head.no, _WAITING, _ACTIVE, len(keys) - len(taken))
+        tx.add(head.no, "attempts", len(keys) - len(taken))
+        return frozenset(lease.started + index for index, key in enumerate(keys) if key in taken)
+    rows = load_rows(tx, keys)
+    skipped, startable, earlier = [], [], []
+    for position, key in enumerate(keys, lease.started):
+        row = rows.get(key)
+        if row is None or row.state not in (_WAITING, _DELAYED) or row.due is not None:
+            skipped.append(position)
+            continue
+        if row.attempt:
+            earlier.append(row)
+        startable.append(MessageRow(key, _ACTIVE, row.attempt + 1, row.tries, lease.sender, doubled=row.doubled))
+        tx.move(head.no, row.state, _ACTIVE)
+    save_earlier(tx, earlier)
+    save_rows(tx, startable)
+    tx.add(head.no, "attempts", len(startable))
+    return frozenset(skipped)
+
+
+def _record(
+    tx: Transaction, head: ContractHead, sender: int, answers: Sequence[Answer], lease: OpenLease | None
+) -> None:
+    """Record outcomes. The many that are plainly accepted take a path of their own: one tuple each, no objects."""
+    base = head.no << SEQ_BITS
+    seqs = [answer.seq for answer in answers]
+    low, high = base + min(seqs), base + max(seqs)
+    rows = load_range(tx, low, high) if high - low < 4 * len(seqs) else load_rows(tx, [base + seq for seq in seqs])
+    accepted: list[tuple[Any, ...]] = []
+    ids: list[tuple[int, int, int]] = []
+    changed: dict[int, MessageRow] = {}
+    now, completed, stage = tx.now, int(_COMPLETED), int(Stage.ACCEPTED)
+    for answer in answers:
+        key = base + answer.seq
+        outcome = answer.outcome
+        row = rows.get(key)
+        if row is None and type(outcome) is Accepted and lease is not None and key not in changed:
+            provider_id = outcome.provider_id
+            accepted.append((key, completed, 1, 1, sender, stage, None, now, provider_id, None, None, None, None, None))
+            if provider_id:
+                ids.append((zlib.crc32(provider_id), key, 1))
+            rows[key] = _RECORDED
+            continue
+        if row is _RECORDED:
+            continue
+        if row is None:
+            if answer.attempt != 1:
+                continue
+            row = MessageRow(key, _ACTIVE, 1, 0, sender)
+        rows[key] = row
+        if _apply(tx, head, row, answer, lease):
+            changed[key] = row
+            if row.provider_id and type(outcome) is Accepted:
+                ids.append((zlib.crc32(outcome.provider_id), key, answer.attempt))
+    if accepted:
+        tx.move(head.no, _ACTIVE, _COMPLETED, len(accepted))
+        save_values(tx, accepted)
+        note_flow(tx, sender, now, len(accepted), 0)
+    save_rows(tx, changed.values())
+    ids.sort()
+    tx.insert(SQL["save_provider_ids"], ids)
+
+
+#: Stands for a row that this very call has written on the short path.
+_RECORDED = MessageRow(0, _COMPLETED, 0, 0)
+
+
+def _apply(tx: Transaction, head: ContractHead, row: MessageRow, answer: Answer, lease: OpenLease | None) -> bool:
+    """Apply one answer to its row; True when the row changed. Repeating an answer changes nothing."""
+    if answer.attempt != row.attempt:
+        return _apply_to_earlier(tx, row, answer)
+    outcome = answer.outcome
+    match outcome:
+        case Accepted():
+            return _accept(tx, row, outcome)
+        case Refused(error):
+            return _refuse(tx, head, row, error, None)
+        case Throttled(error, retry_after):
+            return _refuse(tx, head, row, error, retry_after)
+        case Unknown(cause):
+            if row.state is not _ACTIVE:
+                return False
+            note_unknown(tx, row, cause, lease.granted_at if lease else tx.now, tx.now)
+            return True
+        case Unsent():
+            return _take_back(tx, head, row)
+
+
+def _accept(tx: Transaction, row: MessageRow, outcome: Accepted) -> bool:
+    """An answer never overrides a receipt: a message settled by one only gets its id."""
+    new_id = outcome.provider_id.hex().upper()
+    by_receipt = row.stage is not None and (row.stage == REFUSED_BY_RECEIPT or row.stage > Stage.ACCEPTED)
+    if row.provider_id:
+        if new_id and row.provider_id != new_id:
+            return count_doubles(tx, row, other_id=True)
+        return False
+    if row.state is _COMPLETED or by_receipt:
+        row.provider_id = new_id or None
+        return bool(new_id)
+    if row.state is _ACTIVE:
+        row.tries += 1
+    elif row.state is _UNKNOWN:
+        drop_unknown(tx, row.key)
+    tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
+    row.state, row.due, row.error = _COMPLETED, None, None
+    row.stage, row.provider_id, row.answered_at = int(Stage.ACCEPTED), new_id or None, tx.now
+    note_flow(tx, row.sender, tx.now, 1, 0)
+    count_doubles(tx, row)
+    return True
+
+
+def _refuse(
+    tx: Transaction, head: ContractHead, row: MessageRow, error: DeliveryError, retry_after: float | None
+) -> bool:
+    if row.state not in (_ACTIVE, _UNKNOWN):
+        return False
+    if row.state is _UNKNOWN:
+        row.tries -= 1
+        drop_unknown(tx, row.key)
+    refuse(tx, head, row, error, retry_after)
+    row.answered_at = tx.now
+    return True
+
+
+def refuse(
+    tx: Transaction, head: ContractHead, row: MessageRow, error: DeliveryError, retry_after: float | None = None
+) -> None:
+    """The attempt of this row was refused, by its answer or a receipt: judge what comes next. `row.tries` are those
+    spent before it."""
+    if retry_after is not None:
+        tx.run(SQL["rest_sender"], (row.sender, tx.now + retry_after * 1000))
+    verdict = judge(
+        error,
+        tries=row.tries,
+        attempt=row.attempt,
+        policy=head.spec.retry,
+        max_defer=head.spec.max_defer,
+        chance=tx.chance,
+    )
+    state = verdict.state
+    if state is _DELAYED and _is_cancelled(tx, head.no):
+        state = _CANCELLED
+    tx.move(head.no, row.state, state)
+    row.state, row.tries, row.error = state, verdict.tries, error_json(error)
+    row.due = tx.now + round(verdict.wait * 1000) if state is _DELAYED else None
+    react(tx, head, row.sender, error)
+
+
+def _take_back(tx: Transaction, head: ContractHead, row: MessageRow) -> bool:
+    """The worker knows that not a byte of this attempt left."""
+    if row.state is _UNKNOWN:
+        row.tries -= 1
+        drop_unknown(tx, row.key)
+    elif row.state is not _ACTIVE:
+        return False
+    cancelled = _is_cancelled(tx, head.no)
+    source = row.state
+    if source is _ACTIVE and not cancelled:
+        tx.add(head.no, "attempts", -1)
+        earlier = load_earlier(tx, row.key)
+        if earlier:
+            before = earlier[-1]
+            drop_earlier(tx, row.key, before.attempt)
+            _restore(row, before)
+        else:
+            row.state, row.attempt, row.sender = _WAITING, row.attempt - 1, None
+        tx.move(head.no, _ACTIVE, row.state)
+    else:
+        row.state = _CANCELLED if cancelled else _DELAYED
+        tx.move(head.no, source, row.state)
+    row.due = None if cancelled else tx.now
+    return True
+
+
+def _restore(row: MessageRow, before: MessageRow) -> None:
+    for field in MessageRow.__struct_fields__:
+        if field not in ("due", "doubled"):
+            setattr(row, field, getattr(before, field))
+
+
+def _apply_to_earlier(tx: Transaction, row: MessageRow, answer: Answer) -> bool:
+    """A late answer for an attempt that is not the latest: its acceptance is evidence all the same."""
+    if answer.attempt > row.attempt or type(answer.outcome) is not Accepted:
+        return False
+    for before in load_earlier(tx, row.key):
+        if before.attempt == answer.attempt and before.stage is None:
+            before.stage = int(Stage.ACCEPTED)
+            before.provider_id = answer.outcome.provider_id.hex().upper() or None
+            before.state, before.answered_at = _COMPLETED, tx.now
+            note_flow(tx, before.sender, tx.now, 1, 0)
+            save_earlier(tx, [before])
+            accepted_before(tx, row)
+            count_doubles(tx, row)
+            return True
+    return False
+
+
+def accepted_before(tx: Transaction, row: MessageRow) -> None:
+    """An earlier attempt turns out to have been accepted: the message is done, and a retry that has not started is
+    withdrawn."""
+    if row.state is _COMPLETED:
+        return
+    if row.state is _UNKNOWN:
+        drop_unknown(tx, row.key)
+    tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
+    row.state, row.due = _COMPLETED, None
+
+
+def _is_cancelled(tx: Transaction, contract: int) -> bool:
+    return bool(tx.one(leases.SQL["contract_state"], (contract,))[0] == ContractState.CANCELLED)

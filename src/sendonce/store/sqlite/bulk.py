@@ -1,0 +1,136 @@
+"""Operations over many messages, done in pieces: each piece is a short transaction that also says where to go on."""
+
+import zlib
+from typing import Any
+
+import msgspec
+
+from sendonce.domain.errors import WrongState
+from sendonce.domain.state import ContractState, MessageState
+from sendonce.store.protocol import MessageFilter
+from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, load_rows, save_rows
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.unknowns import OUTCOME_UNKNOWN
+
+SQL = load("bulk")
+
+
+class RetryOrder(msgspec.Struct, frozen=True):
+    """What a person asked to retry, as it is kept until done."""
+
+    error_code: str | None
+    recipient: int | str | None
+    force: bool
+
+
+def plan(tx: Transaction, kind: str, contract: int, filter: str | None = None, next_key: int = 0) -> None:
+    """Note an operation; `work_off` does it."""
+    tx.run(SQL["plan"], (kind, contract, filter, next_key))
+
+
+def retry(tx: Transaction, contract: str | None, filter: MessageFilter, force: bool) -> int:
+    """See `Store.retry`."""
+    order = RetryOrder(filter.error_code, pack_address(filter.recipient), force)
+    if filter.state not in (None, MessageState.FAILED):
+        return 0
+    if contract is not None:
+        head = tx.head(contract)
+        state = ContractState(tx.one(SQL["contract_state"], (head.no,))[0])
+        if state in (ContractState.CANCELLED, ContractState.FAILED):
+            raise WrongState(f"Contract {contract} is {state.label}; nothing of it is sent any more.")
+        numbers = [head.no]
+    else:
+        numbers = [row[0] for row in tx.run(SQL["contracts_with_failures"])]
+    found = 0
+    for no in numbers:
+        count = tx.one(SQL["failed_count"], _matching(no, 0, order))[0]
+        if count:
+            plan(tx, "retry", no, msgspec.json.encode(order).decode())
+        found += count
+    return found
+
+
+def pack_address(address: str | None) -> int | str | None:
+    """An address as the recipient table holds it."""
+    if address and address[0] == "+" and address[1:].isdecimal():
+        return int(address)
+    return address
+
+
+def _matching(contract: int, after: int, order: RetryOrder) -> dict[str, Any]:
+    return {
+        "contract": contract,
+        "after": max(after, contract << SEQ_BITS),
+        "end": (contract + 1) << SEQ_BITS,
+        "code": order.error_code,
+        "recipient": order.recipient,
+        "spared": None if order.force else OUTCOME_UNKNOWN.code,
+    }
+
+
+def work_off(tx: Transaction, limit: int) -> bool:
+    """See `Store.work_off`."""
+    found = tx.one(SQL["next_piece"])
+    if found is None:
+        return False
+    id_, kind, contract, filter, next_key = found
+    piece = {"retry": _retry_piece, "cancel": _cancel_piece, "delete": _delete_piece, "trim": _trim_piece}[kind]
+    reached = piece(tx, contract, filter, next_key, limit)
+    if reached is None:
+        tx.run(SQL["done"], (id_,))
+    else:
+        tx.run(SQL["reached"], (id_, reached))
+    return True
+
+
+def _retry_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
+    order = msgspec.json.decode(filter or "{}", type=RetryOrder)
+    keys = [row[0] for row in tx.run(SQL["failed_keys"], {**_matching(contract, after, order), "limit": limit})]
+    rows = load_rows(tx, keys)
+    for row in rows.values():
+        tx.move(contract, MessageState.FAILED, MessageState.DELAYED)
+        # A person's retry gives the whole budget again; the attempt's number goes on.
+        row.state, row.tries, row.due = MessageState.DELAYED, 0, tx.now
+    save_rows(tx, rows.values())
+    return keys[-1] if len(keys) == limit else None
+
+
+def _cancel_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
+    keys = [row[0] for row in tx.run(SQL["due_keys"], (contract, limit))]
+    rows: dict[int, MessageRow] = load_rows(tx, keys)
+    for row in rows.values():
+        tx.move(contract, row.state, MessageState.CANCELLED)
+        row.state, row.due = MessageState.CANCELLED, None
+    save_rows(tx, rows.values())
+    return 0 if len(keys) == limit else None
+
+
+def _delete_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
+    low, high = max(after, contract << SEQ_BITS), (contract + 1) << SEQ_BITS
+    keys = [row[0] for row in tx.run(SQL["recipient_keys"], (low, high, limit))]
+    if keys:
+        tx.run(SQL["delete_provider_ids"], (_id_entries(tx, low, keys[-1]),))
+        for table in ("attempt", "unknown", "message", "recipient"):
+            tx.run(SQL[f"delete_{table}"], (low, keys[-1]))
+        return int(keys[-1])
+    for statement in ("delete_refusals", "delete_senders", "delete_freed", "delete_contract"):
+        tx.run(SQL[statement], (contract,))
+    tx.forget()
+    return None
+
+
+def _id_entries(tx: Transaction, low: int, high: int) -> str:
+    """Entries of the id index that belong to these messages, as JSON: the index itself is ordered by hash."""
+    entries = [
+        (zlib.crc32(provider_id), key, attempt)
+        for key, attempt, provider_id in tx.run(SQL["ids_of_messages"], (low, high))
+    ]
+    return msgspec.json.encode(entries).decode()
+
+
+def _trim_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
+    keys = [row[0] for row in tx.run(SQL["recipient_keys"], (after, (contract + 1) << SEQ_BITS, limit))]
+    if keys:
+        tx.run(SQL["delete_recipient"], (keys[0] - 1, keys[-1]))
+    return int(keys[-1]) if len(keys) == limit else None

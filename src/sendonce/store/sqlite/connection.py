@@ -1,0 +1,85 @@
+"""Opening a database file: versions, pragmas, migrations, and one translation of SQLite's errors into ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from sendonce.domain.errors import SettingsError, StoreBusy, StoreError, StoreFull, StoreUnusable
+from sendonce.store.sqlite.sql import migrations
+
+#: Releases before this can corrupt a WAL that several processes write: https://sqlite.org/releaselog/3_51_3.html
+OLDEST_SQLITE = (3, 51, 3)
+#: Written into the file's header so that nobody takes another program's database for ours: "snd1".
+APPLICATION_ID = 0x736E6431
+#: How long a transaction waits for another process's, in milliseconds.
+BUSY_TIMEOUT = 10_000
+
+
+def check_sqlite(version: str | None = None) -> None:
+    """SettingsError when the linked SQLite is too old to be trusted with several writers."""
+    version = version or apsw.sqlite_lib_version()
+    if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise SettingsError(f"store: SQLite {version} can corrupt a shared database; install apsw {oldest} or newer.")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into the store's. Bugs of ours (bad SQL, broken constraints) pass through untouched."""
+    try:
+        yield
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise StoreBusy(f"{path} has been locked by another process for too long; nothing was written.") from error
+    except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError) as error:
+        raise StoreFull(f"{path} cannot be written ({error}): free some space or mend its permissions.") from error
+    except apsw.CantOpenError as error:
+        raise StoreUnusable(
+            f"{path} cannot be opened: check that its folder exists and that this user may write in it."
+        ) from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise StoreUnusable(f"{path} is not a database that can be read ({error}).") from error
+    except apsw.InterruptError as error:
+        raise StoreError(f"{path}: interrupted; nothing was written.") from error
+
+
+def connect(path: Path, *, durable: bool, read_only: bool = False) -> apsw.Connection:
+    """One connection. `durable` syncs every commit; a throw-away store doesn't. Errors as in `translated`."""
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    with translated(path):
+        db = apsw.Connection(str(path), flags=flags, statementcachesize=256)
+        db.set_busy_timeout(BUSY_TIMEOUT)
+        if not read_only:
+            db.pragma("journal_mode", "wal")
+            db.pragma("synchronous", "FULL" if durable else "OFF")
+            # A checkpoint copies at least this many 4 KiB pages: rarer and longer is cheaper than often and short.
+            db.wal_autocheckpoint(4000)
+        db.pragma("cache_size", -64_000 if not read_only else -16_000)
+        db.pragma("temp_store", "MEMORY")
+        return db
+
+
+def migrate(db: apsw.Connection, path: Path) -> None:
+    """Bring a new or older file up to date in one transaction. StoreUnusable for one that is newer or not ours."""
+    known = migrations()
+    with translated(path):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            version = int(db.pragma("user_version"))
+            tables = db.execute("SELECT count(*) FROM sqlite_schema").get
+            if version == 0 and tables:
+                raise StoreUnusable(f"{path} is a database of another program; choose another file.")
+            if version and db.pragma("application_id") != APPLICATION_ID:
+                raise StoreUnusable(f"{path} is a database of another program; choose another file.")
+            if version > known[-1][0]:
+                raise StoreUnusable(f"{path} was written by a newer sendonce (schema {version}); upgrade this one.")
+            for number, script in known:
+                if number > version:
+                    db.execute(script)
+            db.pragma("application_id", APPLICATION_ID)
+            db.pragma("user_version", known[-1][0])
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")

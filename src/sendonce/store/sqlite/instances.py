@@ -1,0 +1,61 @@
+"""Running processes: joining, beating, and taking over from dead ones."""
+
+import msgspec
+
+from sendonce.store.protocol import Expired, Instance
+from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.clock import SQL as CLOCK_SQL
+from sendonce.store.sqlite.locks import InstanceLocks
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction
+
+SQL = load("instances")
+
+#: Webhooks count as up while an instance that serves them was seen within this time, in milliseconds.
+WEBHOOKS_PATIENCE = 30_000
+
+
+def join(tx: Transaction, instance: Instance) -> None:
+    """See `Store.join`."""
+    _webhooks_seen(tx, instance.webhooks)
+    tx.run(
+        SQL["join"],
+        (instance.id, instance.host, instance.pid, instance.version, instance.webhooks, instance.started_at, tx.now),
+    )
+
+
+def beat(tx: Transaction, webhooks: bool) -> None:
+    """See `Store.beat`."""
+    _webhooks_seen(tx, webhooks)
+    tx.run(SQL["beat"], (tx.instance, tx.now))
+    tx.run(CLOCK_SQL["touch_clock"], (tx.now,))
+
+
+def leave(tx: Transaction) -> None:
+    """End this instance's leases as if it had died, and forget it."""
+    leases.expire(tx, frozenset({tx.instance}), 1_000_000)
+    tx.run(SQL["leave"], (tx.instance,))
+
+
+def take_over(tx: Transaction, locks: InstanceLocks, limit: int) -> Expired:
+    """See `Store.expire`. A dead instance is forgotten once its last lease has ended."""
+    others = [row[0] for row in tx.run(SQL["other_instances"], (tx.instance,))]
+    dead = frozenset(other for other in others if locks.is_dead(other))
+    ended = leases.expire(tx, dead, limit)
+    if dead and ended.leases < limit:
+        gone = msgspec.json.encode(sorted(dead)).decode()
+        tx.run(SQL["take_posts"], (tx.instance, gone))
+        tx.run(SQL["forget"], (gone,))
+    return ended
+
+
+def _webhooks_seen(tx: Transaction, webhooks: bool) -> None:
+    """Our webhooks are up now: go on with the time since when they are, or start it anew after a gap."""
+    if webhooks:
+        tx.run(SQL["webhooks_seen"], (tx.now, tx.now - WEBHOOKS_PATIENCE))
+
+
+def webhooks_up_since(tx: Transaction) -> int | None:
+    """Store time since which webhooks have been received without a gap; None while they are not."""
+    row = tx.one(SQL["webhooks_up"], (tx.now - WEBHOOKS_PATIENCE,))
+    return None if row is None else int(row[0])

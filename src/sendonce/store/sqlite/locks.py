@@ -1,0 +1,48 @@
+"""File locks by which instances on one machine know at once that another one is dead.
+
+Each instance holds a lock on a file of its own beside the database; the kernel drops it with the process, however it
+ends. A stopped process (SIGSTOP) keeps its lock: there the lease's time decides.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class InstanceLocks:
+    """The folder `<database>.instances/`: one locked file per living instance."""
+
+    def __init__(self, database: Path) -> None:
+        self._folder = database.with_name(database.name + ".instances")
+        self._held: dict[str, int] = {}
+
+    def take(self, instance: str) -> None:
+        """Hold the instance's lock until `drop` or the end of the process."""
+        self._folder.mkdir(exist_ok=True)
+        fd = os.open(self._folder / instance, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._held[instance] = fd
+
+    def drop(self, instance: str) -> None:
+        fd = self._held.pop(instance, None)
+        if fd is not None:
+            (self._folder / instance).unlink(missing_ok=True)
+            os.close(fd)
+
+    def is_dead(self, instance: str) -> bool:
+        """True when nobody holds the instance's lock. Removes the file of a dead one."""
+        if instance in self._held:
+            return False
+        try:
+            fd = os.open(self._folder / instance, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            (self._folder / instance).unlink(missing_ok=True)
+            return True
+        finally:
+            os.close(fd)

@@ -1,0 +1,224 @@
+"""Webhook posts and the receipts in them."""
+
+import zlib
+from collections.abc import Sequence
+
+import msgspec
+
+from sendonce.domain.errors import NotFound
+from sendonce.domain.outcome import DeliveryError
+from sendonce.domain.receipt import Receipt
+from sendonce.domain.state import MessageState, Stage
+from sendonce.store.protocol import Applied, Post
+from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.answers import SQL as ANSWERS_SQL
+from sendonce.store.sqlite.answers import accepted_before, refuse
+from sendonce.store.sqlite.doubles import count_doubles
+from sendonce.store.sqlite.leases import OpenLease
+from sendonce.store.sqlite.reactions import pause_contract
+from sendonce.store.sqlite.rows import (
+    REFUSED_BY_RECEIPT,
+    SEQ_BITS,
+    SEQ_MASK,
+    MessageRow,
+    load_earlier,
+    load_rows,
+    save_earlier,
+    save_rows,
+)
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction, keys_json
+from sendonce.store.sqlite.unknowns import drop_unknown, note_flow
+
+SQL = load("receipts")
+
+_ACTIVE, _COMPLETED, _UNKNOWN = MessageState.ACTIVE, MessageState.COMPLETED, MessageState.UNKNOWN
+_FURTHEST = {Stage.SENT: "sent", Stage.DELIVERED: "delivered", Stage.READ: "read"}
+_TIME = {Stage.SENT: "sent_at", Stage.DELIVERED: "delivered_at", Stage.READ: "read_at"}
+#: Cause of a pause: the store was handed receipts for attempts that it never started, so it has lost history.
+REWOUND = "rewound"
+
+
+def receive(tx: Transaction, channel: str, body: bytes) -> None:
+    """See `Store.receive`."""
+    tx.run(SQL["receive"], (tx.instance, channel, body, tx.wall))
+
+
+def posts(tx: Transaction, limit: int) -> list[Post]:
+    """See `Store.posts`."""
+    return [Post(*row) for row in tx.run(SQL["posts_to_apply"], (tx.instance, limit)).fetchall()]
+
+
+def apply(
+    tx: Transaction, receipts: Sequence[Receipt], done: Sequence[int], quarantined: Sequence[tuple[int, str]]
+) -> Applied:
+    """See `Store.apply`."""
+    found = _find(tx, receipts)
+    rows = load_rows(tx, {key for key, _ in found if key})
+    changed: dict[int, MessageRow] = {}
+    ids: list[tuple[int, int, int]] = []
+    repeated = strays = 0
+    for receipt, (key, attempt) in zip(receipts, found, strict=True):
+        row = rows.get(key) or _under_watermark(tx, key, attempt)
+        if row is None or attempt > row.attempt:
+            strays += 1
+            _keep_stray(tx, receipt, key)
+            continue
+        rows[key] = row
+        known_id = row.provider_id
+        if _apply(tx, row, attempt, receipt):
+            changed[key] = row
+            if row.provider_id != known_id:
+                ids.append((zlib.crc32(receipt.provider_id), key, attempt))
+        else:
+            repeated += 1
+    save_rows(tx, changed.values())
+    tx.insert(ANSWERS_SQL["save_provider_ids"], ids)
+    if done:
+        tx.run(SQL["drop_posts"], (keys_json(done),))
+    for post, reason in quarantined:
+        tx.run(SQL["quarantine"], (post, reason))
+    return Applied(len(receipts) - repeated - strays, repeated, strays)
+
+
+def _find(tx: Transaction, receipts: Sequence[Receipt]) -> list[tuple[int, int]]:
+    """Key and attempt of each receipt, (0, 0) where the store knows none."""
+    found = []
+    for receipt in receipts:
+        token = receipt.token
+        if token is None:
+            found.append(_by_provider_id(tx, receipt.provider_id))
+            continue
+        try:
+            found.append((tx.head(token.contract).no << SEQ_BITS | token.seq & SEQ_MASK, token.attempt))
+        except NotFound:
+            found.append((0, 0))
+    return found
+
+
+def _by_provider_id(tx: Transaction, provider_id: bytes) -> tuple[int, int]:
+    for key, attempt in tx.run(SQL["by_provider_id"], (zlib.crc32(provider_id), provider_id)):
+        return key, attempt
+    return 0, 0
+
+
+def _under_watermark(tx: Transaction, key: int, attempt: int) -> MessageRow | None:
+    """The row that a first attempt does not have yet, if a lease has declared it started."""
+    if attempt != 1 or not key:
+        return None
+    contract, seq = key >> SEQ_BITS, key & SEQ_MASK
+    for found in tx.run(leases.SQL["leases_of_contract"], (contract,)):
+        lease = OpenLease(*found)
+        if lease.lo is not None and lease.lo <= seq < lease.lo + lease.started:
+            return MessageRow(key, _ACTIVE, 1, 0, lease.sender)
+    return None
+
+
+def _keep_stray(tx: Transaction, receipt: Receipt, key: int) -> None:
+    """A receipt that no attempt of ours explains. If the contract is ours, the store has lost history: freeze it."""
+    tx.run(SQL["keep_stray"], (msgspec.json.encode(receipt).decode(), tx.now))
+    if key and receipt.token is not None:
+        pause_contract(tx, key >> SEQ_BITS, REWOUND)
+
+
+def _apply(tx: Transaction, row: MessageRow, attempt: int, receipt: Receipt) -> bool:
+    if attempt < row.attempt:
+        return _apply_to_earlier(tx, row, attempt, receipt)
+    if receipt.stage is not None:
+        return _confirm(tx, row, receipt, receipt.stage)
+    assert receipt.error is not None, "a receipt has a stage or an error"
+    return _fail(tx, row, receipt, receipt.error)
+
+
+def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -> bool:
+    """The provider sent, delivered or showed it: whatever we thought, it is completed."""
+    contract = row.key >> SEQ_BITS
+    doubled = _note_id(tx, row, receipt)
+    first = row.stage is None or row.stage in (Stage.ACCEPTED, REFUSED_BY_RECEIPT)
+    if not first and row.stage is not None and row.stage >= stage and getattr(row, _TIME[stage]) is not None:
+        return doubled
+    if row.state is not _COMPLETED:
+        if row.state is _ACTIVE:
+            row.tries += 1
+        elif row.state is _UNKNOWN:
+            drop_unknown(tx, row.key)
+        tx.move(contract, row.state, _COMPLETED)
+        row.state, row.due, row.error = _COMPLETED, None, None
+    if first:
+        _note_first(tx, row)
+    if row.stage is None or stage > row.stage:
+        if row.stage is not None and row.stage > Stage.ACCEPTED:
+            tx.add(contract, _FURTHEST[Stage(row.stage)], -1)
+        tx.add(contract, _FURTHEST[stage], 1)
+        row.stage = int(stage)
+    if getattr(row, _TIME[stage]) is None:
+        setattr(row, _TIME[stage], receipt.at)
+    count_doubles(tx, row)
+    return True
+
+
+def _fail(tx: Transaction, row: MessageRow, receipt: Receipt, error: DeliveryError) -> bool:
+    """The provider says it failed after all. Counts once, and not against a proof of delivery."""
+    doubled = _note_id(tx, row, receipt)
+    if row.stage is not None and (row.stage == REFUSED_BY_RECEIPT or row.stage >= Stage.DELIVERED):
+        return doubled
+    if row.state not in (_ACTIVE, _UNKNOWN, _COMPLETED):
+        return doubled
+    _note_first(tx, row)
+    contract = row.key >> SEQ_BITS
+    if row.stage is not None and row.stage > Stage.ACCEPTED:
+        tx.add(contract, _FURTHEST[Stage(row.stage)], -1)
+    if row.state is _UNKNOWN:
+        drop_unknown(tx, row.key)
+    if row.state is not _ACTIVE:
+        row.tries -= 1
+    row.stage = REFUSED_BY_RECEIPT
+    refuse(tx, tx.head_by_no(contract), row, error)
+    return True
+
+
+def _note_id(tx: Transaction, row: MessageRow, receipt: Receipt) -> bool:
+    """Remember the provider's id; a second one for the same attempt means that it was taken twice."""
+    if not receipt.provider_id:
+        return False
+    new_id = receipt.provider_id.hex().upper()
+    if not row.provider_id:
+        row.provider_id = new_id
+    elif row.provider_id != new_id and receipt.stage is not None:
+        return count_doubles(tx, row, other_id=True)
+    return False
+
+
+def _note_first(tx: Transaction, row: MessageRow) -> None:
+    """The attempt's first receipt, good or bad: evidence that the provider's receipts reach us."""
+    if row.answered_at is None:
+        row.answered_at = tx.now
+        note_flow(tx, row.sender, tx.now, 1, 1)
+    elif row.stage is None or row.stage == Stage.ACCEPTED:
+        note_flow(tx, row.sender, row.answered_at, 0, 1)
+
+
+def _apply_to_earlier(tx: Transaction, row: MessageRow, attempt: int, receipt: Receipt) -> bool:
+    """A receipt of an attempt that is not the latest. A positive one completes the message; a failure is history."""
+    for before in load_earlier(tx, row.key):
+        if before.attempt != attempt:
+            continue
+        if receipt.provider_id and not before.provider_id:
+            before.provider_id = receipt.provider_id.hex().upper()
+        if receipt.stage is None:
+            if before.stage is not None and before.stage != Stage.ACCEPTED:
+                return False
+            _note_first(tx, before)
+            before.stage = REFUSED_BY_RECEIPT
+            save_earlier(tx, [before])
+            return True
+        if before.stage is not None and before.stage >= receipt.stage:
+            return False
+        _note_first(tx, before)
+        before.stage = int(receipt.stage)
+        setattr(before, _TIME[receipt.stage], receipt.at)
+        save_earlier(tx, [before])
+        accepted_before(tx, row)
+        count_doubles(tx, row)
+        return True
+    return False

@@ -1,0 +1,124 @@
+"""Recounts everything from the rows. Reads the whole store; a sentence for each difference."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+
+from sendonce.domain.state import FINISHED, ContractState, MessageState
+from sendonce.store.sqlite import contracts as contracts_
+from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.leases import OpenLease
+from sendonce.store.sqlite.rows import SEQ_BITS
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction
+
+SQL = load("verify")
+
+_STATES = tuple(MessageState)
+
+
+def verify(tx: Transaction) -> list[str]:
+    """See `Store.verify`."""
+    differences: list[str] = []
+    total: Counter[MessageState] = Counter()
+    for (id_,) in tx.run(SQL["contract_ids"]).fetchall():
+        counted, found = _contract(tx, id_)
+        total.update(counted)
+        differences += [f"Contract {id_}: {sentence}" for sentence in found]
+    tally = tx.one(SQL["tally"])
+    for state, said in zip(_STATES, tally, strict=True):
+        if said != total[state]:
+            differences.append(f"Over all contracts {said} messages are said to be {state.label}, {total[state]} are.")
+    differences += _indexes(tx)
+    return differences
+
+
+def _contract(tx: Transaction, id_: str) -> tuple[Counter[MessageState], list[str]]:
+    contract = contracts_.contract(tx, id_)
+    found: list[str] = []
+    if not contract.sealed:
+        if contract.counts.total:
+            found.append("it is not sealed, yet it counts messages.")
+        return Counter(), found
+    counted = _count(tx, contract.no, contract.total, contract.state, found)
+    for state in _STATES:
+        said = contract.counts.of(state)
+        if said != counted[state]:
+            found.append(f"{said} messages are said to be {state.label}, {counted[state]} are.")
+    recipients, doubled, *stages = tx.one(SQL["recount"], _bounds(contract.no))
+    if recipients < contract.total:
+        found.append(f"it has {contract.total} messages and {recipients} recipients.")
+    if doubled != contract.measured_duplicates:
+        found.append(f"{contract.measured_duplicates} duplicates were counted, {doubled} rows are marked.")
+    for name, said, rows in zip(
+        ("sent", "delivered", "read"), (contract.sent, contract.delivered, contract.read), stages, strict=True
+    ):
+        if said != rows:
+            found.append(f"{said} are said to be {name}, {rows} rows are.")
+    if contract.state is ContractState.COMPLETED and contract.counts.open:
+        found.append(f"it is completed with {contract.counts.open} messages open.")
+    if contract.state not in FINISHED and contract.counts.open == 0 and contract.state is not ContractState.DRAFT:
+        found.append(f"no message is open, yet it is {contract.state.label}.")
+    return counted, found
+
+
+def _bounds(contract: int) -> tuple[int, int]:
+    return contract << SEQ_BITS, (contract + 1) << SEQ_BITS
+
+
+def _count(tx: Transaction, contract: int, total: int, state: ContractState, found: list[str]) -> Counter[MessageState]:
+    """Messages by state from rows, leases, freed ranges and the cursor; every seq must be in exactly one of them."""
+    counted: Counter[MessageState] = Counter(
+        {MessageState(one): number for one, number in tx.run(SQL["rows_by_state"], _bounds(contract))}
+    )
+    covered: list[tuple[int, int, str]] = []
+    for row in tx.run(leases.SQL["leases_of_contract"], (contract,)).fetchall():
+        lease = OpenLease(*row)
+        if not 0 <= lease.started <= lease.allowed <= lease.size:
+            found.append(f"lease {lease.id} has a watermark of {lease.started}, {lease.allowed} of {lease.size}.")
+        if lease.lo is None:
+            continue
+        keys = lease.keys(0, lease.started)
+        with_row = tx.one(SQL["rows_between"], (keys[0], keys[-1]))[0] if keys else 0
+        counted[MessageState.ACTIVE] += lease.started - with_row
+        counted[MessageState.WAITING] += lease.allowed - lease.started
+        if lease.allowed > lease.started:
+            covered.append((lease.lo + lease.started, lease.lo + lease.allowed - 1, f"lease {lease.id}"))
+    for lo, hi in tx.run(SQL["freed"], (contract,)):
+        counted[MessageState.WAITING] += hi - lo + 1
+        covered.append((lo, hi, "a freed range"))
+    next_seq = tx.one(SQL["cursor"], (contract,))[0]
+    if next_seq <= total:
+        rest = MessageState.CANCELLED if state is ContractState.CANCELLED else MessageState.WAITING
+        counted[rest] += total - next_seq + 1
+        covered.append((next_seq, total, "the rest of the list"))
+    if state is ContractState.CANCELLED:
+        # Ranges that came back after the cancel are nowhere any more: they are what is left.
+        counted[MessageState.CANCELLED] += total - sum(counted.values())
+    found += _overlaps(tx, contract, covered)
+    return counted
+
+
+def _overlaps(tx: Transaction, contract: int, covered: list[tuple[int, int, str]]) -> Iterator[str]:
+    covered.sort()
+    for (_, hi, first), (lo, _, second) in itertools.pairwise(covered):
+        if lo <= hi:
+            yield f"seq {lo} stands in {first} and in {second}."
+    base = contract << SEQ_BITS
+    for lo, hi, where in covered:
+        if tx.one(SQL["rows_between"], (base + lo, base + hi))[0]:
+            yield f"messages of {where} ({lo} to {hi}) were started already."
+
+
+def _indexes(tx: Transaction) -> Iterator[str]:
+    """Rows that must agree with each other across tables."""
+    for name, sentence in (
+        ("unknown_without_row", "message {0} is listed as unknown, but is not"),
+        ("row_without_unknown", "message {0} is unknown, but not listed"),
+        ("due_in_wrong_state", "message {0} is in the due index, but neither delayed nor waiting"),
+        ("active_without_lease", "message {0} is active without a lease"),
+        ("lost_retry", "message {0} waits for a retry, but is neither due nor leased"),
+        ("ids_without_attempt", "the id index names message {0}, which has no such id"),
+    ):
+        for (key,) in tx.run(SQL[name]):
+            yield sentence.format(f"{key >> SEQ_BITS}.{key & 0xFFFFFFFF}") + "."
