@@ -49,6 +49,10 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     delivered_ms: float = 300
     read_ms: float = 2000
 
+    #: Whether status webhooks name the person in `contacts` beside `statuses`, as they do since business-scoped user
+    #: ids came; Meta's examples have none, some clients can't do without.
+    contacts: bool = True
+
     def __post_init__(self) -> None:
         for name in ("delivered", "read", "read_at_once"):
             require_share(name, getattr(self, name))

@@ -64,6 +64,8 @@ class Fates:
     def __init__(self, seed: int) -> None:
         self._key = blake2b(str(seed).encode(), digest_size=32).digest()
         self._attempts: dict[str, int] = {}
+        self._faults = Faults()
+        self._odds = _odds(self._faults)
 
     def next(self, recipient: str, faults: Faults, behaviour: Behaviour) -> Fate:
         """Decide the next attempt of `recipient` and count it."""
@@ -74,10 +76,11 @@ class Fates:
     def decide(self, recipient: str, attempt: int, faults: Faults, behaviour: Behaviour) -> Fate:
         """Decide attempt number `attempt` (from 1) of `recipient`, without counting it."""
         digest = blake2b(b"%d\0%s" % (attempt, recipient.encode()), key=self._key, digest_size=_DRAWS.size).digest()
-        trouble, which, latency, slow, first, outcome, delivered, read, pace, double, reorder, late = (
-            word * _UNIT for word in _DRAWS.unpack(digest)
-        )
-        fault, error = _trouble(trouble, which, faults)
+        draws = [word * _UNIT for word in _DRAWS.unpack(digest)]
+        trouble, which, latency, slow, first, outcome, delivered, read, pace, double, reorder, late = draws
+        if faults is not self._faults:
+            self._faults, self._odds = faults, _odds(faults)
+        fault, error = _pick(trouble, self._odds) or (None, None)
         answer_after = max(0.0, behaviour.latency_ms + behaviour.jitter_ms * (2 * latency - 1)) / 1000
         if slow < faults.slow:
             answer_after = faults.slow_seconds
@@ -91,7 +94,7 @@ class Fates:
         return Fate(
             attempt=attempt,
             fault=fault,
-            error=error,
+            error=_code(fault, error, which),
             answer_after=answer_after,
             status_first=first < faults.status_first,
             failed=failed,
@@ -100,17 +103,21 @@ class Fates:
         )
 
 
-def _trouble(draw: float, which: float, faults: Faults) -> tuple[Fault | None, int | None]:
-    """The fault of the request, and the code it is refused with if it is."""
-    fault = _pick(draw, [(fault, getattr(faults, fault)) for fault in Fault])
+_Trouble = tuple[Fault | None, int | None]
+
+
+def _odds(faults: Faults) -> tuple[tuple[_Trouble, float], ...]:
+    """Each trouble that may come to a request, as fault and Graph code, with its share."""
+    played: list[tuple[_Trouble, float]] = [((fault, None), getattr(faults, fault)) for fault in Fault]
+    refused: list[tuple[_Trouble, float]] = [((None, code), share) for code, share in faults.errors.items()]
+    return tuple(odd for odd in played + refused if odd[1] > 0)
+
+
+def _code(fault: Fault | None, code: int | None, which: float) -> int | None:
+    """The Graph code that a request is refused with, if it is."""
     if fault is Fault.PERMANENT_500:
-        return fault, PERMANENT_CODES[int(which * len(PERMANENT_CODES))]
-    if fault is Fault.BUSY_503:
-        return fault, 2
-    if fault is None and faults.errors:
-        rest = draw - sum(getattr(faults, fault) for fault in Fault)
-        return None, _pick(rest, faults.errors.items())
-    return fault, None
+        return PERMANENT_CODES[int(which * len(PERMANENT_CODES))]
+    return 2 if fault is Fault.BUSY_503 else code
 
 
 def _steps(failed: int | None, delivered: float, read: float, pace: float, behaviour: Behaviour) -> tuple[Step, ...]:

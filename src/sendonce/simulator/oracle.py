@@ -79,18 +79,22 @@ class OracleLog:
             lines.append(b"")
             written = self._write(b"\n".join(lines))
         for call in then:
-            call(written)
+            try:
+                call(written)
+            except Exception:
+                # One answer that can't be given must not take the others of this turn with it.
+                _log.exception("a message was written to the oracle log, but its sender can't be told")
 
     def _write(self, batch: bytes) -> bool:
         assert self._file is not None
-        size = os.fstat(self._file).st_size
+        written = 0
         try:
-            rest = memoryview(batch)
-            while rest:
-                rest = rest[os.write(self._file, rest) :]
+            while written < len(batch):
+                written += os.write(self._file, batch[written:] if written else batch)
         except OSError:
             _log.exception("the oracle log can't be written; the messages of this turn are refused")
-            os.ftruncate(self._file, size)
+            if written:
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             return False
         return True
 
@@ -105,8 +109,8 @@ class OracleLog:
 def _cut_torn_tail(file: int) -> int:
     """Cut a half-written last line, and return the `seq` of the last whole one."""
     size = os.fstat(file).st_size
-    # A line is far shorter than 64 KiB: body and token together have at most about 5,000 characters.
-    start = max(0, size - (1 << 18))
+    # More than the longest line: the server takes no request above 1 MB.
+    start = max(0, size - (1 << 22))
     tail = os.pread(file, size - start, start)
     end = tail.rfind(b"\n") + 1
     if end < len(tail):

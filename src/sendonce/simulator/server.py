@@ -12,7 +12,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 MAX_BODY = 1_000_000
 #: Requests that one connection may have open before we stop reading from it.
 MAX_PIPELINED = 64
+#: Seconds that clients have to read their last answers when the server stops.
+STOP_AFTER = 1.0
 
 JSON = "application/json; charset=UTF-8"
 
@@ -69,9 +71,9 @@ Handler = Callable[[Request, Exchange], None]
 class Connection(asyncio.Protocol):
     """One client connection."""
 
-    def __init__(self, handler: Handler, connections: "set[Connection]") -> None:
+    def __init__(self, handler: Handler, server: "HttpServer") -> None:
         self._handler = handler
-        self._connections = connections
+        self._server = server
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._open: deque[Exchange] = deque()
@@ -88,17 +90,17 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # No isinstance: uvloop's transports are not subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if peer else ""
-        self._connections.add(self)
+        self._server.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`; later answers to this connection go nowhere."""
         self._transport = None
         self._open.clear()
-        self._connections.discard(self)
+        self._server.lost(self)
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
@@ -206,19 +208,41 @@ class HttpServer:
         self._handler = handler
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
+        self._empty = asyncio.Event()
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the real port. Raises `OSError` when the address can't be had."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self._handler, self._connections), host, port, backlog=1024
-        )
+        self._server = await loop.create_server(lambda: Connection(self._handler, self), host, port, backlog=1024)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening and end all connections, hung ones too."""
-        if self._server is not None:
-            self._server.close()
-            for connection in list(self._connections):
-                connection.close()
-            await self._server.wait_closed()
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in list(self._connections):
+            connection.close()
+        # A client that doesn't read could hold its answers back for ever.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_AFTER):
+                await self._until_empty()
+        for connection in list(self._connections):
+            connection.reset()
+        await self._until_empty()
+        await self._server.wait_closed()
+
+    async def _until_empty(self) -> None:
+        if self._connections:
+            self._empty.clear()
+            await self._empty.wait()
+
+    def opened(self, connection: Connection) -> None:
+        """A client has come."""
+        self._connections.add(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """A client has gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()

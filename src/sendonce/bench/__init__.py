@@ -1,0 +1,1 @@
+"""Measurements: each prints a table or JSON, with the machine it ran on."""

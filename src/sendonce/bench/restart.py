@@ -1,0 +1,83 @@
+"""`bench restart`: from a start after `kill -9`, with many messages waiting, to the first message sent."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from sendonce.bench.report import Figure, Report, report
+from sendonce.bench.server import Server
+from sendonce.bench.stage import add_contract, add_sender, folder, joined
+
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"
+    b'{"messaging_product":"w","messages":[{"id":"w.1"}]}'
+)
+
+
+class _Provider:
+    """Accepts everything, slowly, and notes when the first request after `listen` came."""
+
+    def __init__(self) -> None:
+        self._first: asyncio.Future[float] | None = None
+        self.port = 0
+
+    async def __aenter__(self) -> "_Provider":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def first(self) -> float:
+        self._first = asyncio.get_running_loop().create_future()
+        return await self._first
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
+                if self._first is not None and not self._first.done():
+                    self._first.set_result(time.perf_counter())
+                writer.write(_ANSWER)
+        except (asyncio.IncompleteReadError, ConnectionResetError):
+            writer.close()
+
+
+async def restart(messages: int, kills: int) -> Report:
+    """Median over `kills`, from the process being up (it listens) and from its start."""
+    with folder() as place:
+        async with _Provider() as provider:
+            settings = {"phoneNumberId": "1", "accessToken": "x", "baseUrl": f"http://127.0.0.1:{provider.port}"}
+            async with joined(f"sqlite:///{place}/bench.db") as store:
+                await add_sender(store, "whatsapp", settings)
+                await add_contract(store, messages)
+            from_up, from_start = [], []
+            for _ in range(kills + 1):
+                up, start = await _once(place, provider)
+                from_up.append(up)
+                from_start.append(start)
+    # The first start follows no kill.
+    up, start = sorted(from_up[1:])[kills // 2], sorted(from_start[1:])[kills // 2]
+    return report(
+        "restart",
+        [
+            Figure(f"from up to the first send, {messages:,} waiting", up, "s", "under 1"),
+            Figure("from the start of the process", start, "s"),
+        ],
+    )
+
+
+async def _once(place: Path, provider: _Provider) -> tuple[float, float]:
+    first = asyncio.create_task(provider.first())
+    await asyncio.sleep(0)
+    started = time.perf_counter()
+    server = Server(place)
+    await asyncio.to_thread(server.__enter__)
+    up = time.perf_counter()
+    sent = await first
+    await asyncio.sleep(0.3)  # in the middle of sending
+    server.kill()
+    return max(0.0, sent - up), sent - started

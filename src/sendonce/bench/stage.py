@@ -1,0 +1,55 @@
+"""Stores filled for a measurement."""
+
+import random
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sendonce.domain.clock import SystemClock
+from sendonce.domain.contract import Contract, ContractSpec, Text
+from sendonce.domain.sender import Account, Sender
+from sendonce.store.open import open_store
+from sendonce.store.protocol import Action, FullStore, Instance
+
+CHUNK = 10_000
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder that is gone afterwards. On the same kind of disk as the working directory's, not in memory."""
+    path = Path(tempfile.mkdtemp(prefix="sendonce-bench-", dir="."))
+    try:
+        yield path.resolve()
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@asynccontextmanager
+async def joined(url: str) -> AsyncIterator[FullStore]:
+    """A store that this process has joined."""
+    store = await open_store(url, SystemClock(), random.random)
+    await store.join(Instance(id="", host="bench", pid=0, version="", webhooks=False, started_at=0))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def add_sender(store: FullStore, channel: str, settings: dict[str, Any]) -> None:
+    """The sender `main`, unlimited."""
+    account = await store.create_account(Account("", 0, "main", channel, settings, (), 0))
+    await store.create_sender(Sender("", 0, "main", channel, account, None, {}, (), 0))
+
+
+async def add_contract(store: FullStore, messages: int, start: bool = True) -> Contract:
+    """A contract of so many messages with one variable, started."""
+    contract = await store.create_contract(ContractSpec(Text("Hello {name}, your order is ready"), ("main",)))
+    import_ = await store.begin_import(contract.id, ["name"])
+    for first in range(0, messages, CHUNK):
+        numbers = range(first, min(messages, first + CHUNK))
+        await store.append(import_, [(f"+7916{number:07d}", ("Anna",)) for number in numbers])
+    contract = await store.seal(import_, 0)
+    return await store.act(contract.id, Action.START) if start else contract

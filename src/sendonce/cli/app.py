@@ -1,0 +1,47 @@
+"""All commands on this screen."""
+
+import sys
+
+import typer
+
+from sendonce import __version__
+from sendonce.cli.bench import bench
+from sendonce.cli.demo import demo
+from sendonce.cli.retry import retry
+from sendonce.cli.serve import serve, worker
+from sendonce.cli.simulate import simulate
+from sendonce.cli.status import status
+from sendonce.cli.verify import verify
+from sendonce.domain.errors import InvalidInput, SendonceError, SettingsError
+
+app = typer.Typer(
+    name="sendonce",
+    help="A durable mass-messaging server: nothing accepted is lost, nothing is sent twice.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (serve, worker, status, retry, verify, simulate, demo):
+    app.command()(command)
+app.add_typer(bench, name="bench")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Entry point. Errors are one line on stderr; exit code 2 for what the caller has to change."""
+    try:
+        app()
+    except (InvalidInput, SettingsError) as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(2)
+    except SendonceError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

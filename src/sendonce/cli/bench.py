@@ -1,0 +1,83 @@
+"""`sendonce bench …`: measurements."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+import uvloop
+
+from sendonce.bench.report import show
+from sendonce.cli import options
+from sendonce.compose import fast_switching
+
+bench = typer.Typer(help="Measure. Each prints a table or, with --json, JSON.", no_args_is_help=True)
+
+Messages = Annotated[int, typer.Option(min=10, help="Messages.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight.")]
+
+
+@bench.command("import")
+def import_(
+    rows: Annotated[int, typer.Option(min=1, max=10_000_000)] = 1_000_000, as_json: options.AsJson = False
+) -> None:
+    """Upload a CSV list to a real server: checked, deduplicated, synced."""
+    from sendonce.bench.imports import import_ as measure
+
+    show(measure(rows), as_json)
+
+
+@bench.command()
+def dispatch(messages: Messages = 1_000_000, concurrency: Concurrency = 500, as_json: options.AsJson = False) -> None:
+    """Dispatch through a channel without a socket."""
+    from sendonce.bench.dispatch import dispatch as measure
+
+    fast_switching()
+    show(uvloop.run(measure(messages, concurrency)), as_json)
+
+
+@bench.command()
+def http(
+    messages: Messages = 100_000,
+    concurrency: Concurrency = 100,
+    target: Annotated[str | None, typer.Option(help="URL to POST to; a private nginx by default.")] = None,
+    receipts: Annotated[int, typer.Option(min=0, max=3, help="Signed receipts posted back per message.")] = 0,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    as_json: options.AsJson = False,
+) -> None:
+    """Dispatch with real POSTs, beside the bare HTTP client."""
+    from sendonce.bench.http import http as measure
+
+    fast_switching()
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    show(measure(messages, concurrency, target, receipts, rounds), as_json)
+
+
+@bench.command()
+def status(
+    messages: Messages = 1_000_000,
+    requests: Annotated[int, typer.Option(min=10)] = 1000,
+    as_json: options.AsJson = False,
+) -> None:
+    """Ask for the status while a worker dispatches."""
+    from sendonce.bench.status import status as measure
+
+    show(measure(messages, requests), as_json)
+
+
+@bench.command()
+def memory(messages: Messages = 1_000_000, as_json: options.AsJson = False) -> None:
+    """Bytes per message, waiting and completed."""
+    from sendonce.bench.memory import memory as measure
+
+    fast_switching()
+    show(uvloop.run(measure(messages)), as_json)
+
+
+@bench.command()
+def restart(
+    messages: Messages = 1_000_000, kills: Annotated[int, typer.Option(min=1)] = 5, as_json: options.AsJson = False
+) -> None:
+    """From a start after kill -9 to the first message sent."""
+    from sendonce.bench.restart import restart as measure
+
+    show(asyncio.run(measure(messages, kills)), as_json)

@@ -1,0 +1,1 @@
+"""Duties that keep the store tidy and moving, one a file, each run by every process."""

@@ -1,0 +1,1 @@
+"""What the process says about itself: log lines and metrics. Never a secret, never a whole phone number."""
