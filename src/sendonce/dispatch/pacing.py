@@ -1,5 +1,7 @@
 """Slots: the moments at which a window's messages may start, granted with the lease from its sender's rate."""
 
+from math import floor
+
 from sendonce.domain.lease import Lease
 
 #: A slot may be used this much too late, in seconds, where its period is shorter: a loop's hiccup should not cost
@@ -27,8 +29,8 @@ class Slots:
         """How many slots opened since the last call and can still be used; they count as used."""
         if not self.paced:
             return self._count if now >= self.first else 0
-        opened = min(self._count, int((now - self.first) / self.interval) + 1) if now >= self.first else 0
-        usable = max(self._next, int((now - self._tolerance - self.first) / self.interval) + 1)
+        opened = min(self._count, floor((now - self.first) / self.interval) + 1)
+        usable = max(self._next, floor((now - self._tolerance - self.first) / self.interval) + 1)
         self._next = max(self._next, opened)
         return max(0, opened - usable)
 

@@ -1,0 +1,1 @@
+"""What the domain promises, without a store."""

@@ -1,0 +1,1 @@
+"""What every engine promises, and what each promises by itself."""

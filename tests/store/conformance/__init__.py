@@ -1,0 +1,1 @@
+"""One suite, by topic, that every engine passes."""

@@ -1,0 +1,86 @@
+"""The engines that the suite runs on: how a test opens one, kills a process on it, and lets its time pass."""
+
+from pathlib import Path
+from typing import Protocol, cast
+
+from sendonce.domain.clock import ManualClock
+from sendonce.store.protocol import FullStore, Instance
+from sendonce.store.sqlite.engine import SqliteStore
+
+
+def middle() -> float:
+    """The chance that moves nothing: each wait is exactly what its backoff says."""
+    return 0.5
+
+
+class Engine(Protocol):
+    """One store, shared by as many processes of ours as a test wants."""
+
+    #: Seconds after which a killed process is found dead by `expire`.
+    burial: float
+
+    async def open(self, name: str, webhooks: bool = False) -> FullStore:
+        """Join the store as a new process, which calls its host by this name."""
+        ...
+
+    async def close(self, store: FullStore) -> None:
+        """Leave in order."""
+        ...
+
+    async def kill(self, store: FullStore) -> None:
+        """Leave as `kill -9` does."""
+        ...
+
+    async def close_all(self) -> None: ...
+
+    def pass_time(self, seconds: float) -> None: ...
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock."""
+        ...
+
+    def wall(self) -> int: ...
+
+
+class Sqlite:
+    """A file. All processes of a test run in this one, each with connections, threads and lock of its own.
+
+    Commits are not synced here, for speed: only a loss of power could tell, and no test here takes the power away.
+    """
+
+    burial = 0.0  # the kernel drops a dead one's lock at once
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "ledger.db"
+        self._clock = ManualClock()
+        self._open: list[FullStore] = []
+
+    async def open(self, name: str, webhooks: bool = False) -> FullStore:
+        store: FullStore = SqliteStore(self._path, self._clock, middle, False, None)
+        self._open.append(store)
+        await store.join(Instance(name, name, 1, "1.0", webhooks, self._clock.wall()))
+        return store
+
+    async def close(self, store: FullStore) -> None:
+        self._open.remove(store)
+        await store.close()
+
+    async def kill(self, store: FullStore) -> None:
+        self._open.remove(store)
+        await cast(SqliteStore, store).abandon()
+
+    async def close_all(self) -> None:
+        for store in list(self._open):
+            await self.close(store)
+
+    def pass_time(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+    def jump(self, seconds: float) -> None:
+        self._clock.jump(seconds)
+
+    def wall(self) -> int:
+        return self._clock.wall()
+
+
+ENGINES: dict[str, type[Sqlite]] = {"sqlite": Sqlite}
