@@ -134,7 +134,6 @@ class Process:
             self._clock,
             request_timeout=self.settings.request_timeout,
             max_upload=self.settings.max_upload,
-            on_post=self._posts.set,
         )
         app = create_app(services, self.settings, self._metrics, self._readiness)
         return _Server(

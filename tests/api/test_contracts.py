@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sendonce.domain.errors import StoreBusy
 from sendonce.domain.outcome import Accepted
 
 from .conftest import Api, phone
@@ -189,3 +190,22 @@ async def whatsapp(api: Api) -> None:
     settings = {"phoneNumberId": "1", "accessToken": "t"}
     made = await api.post("/api/senders", {"name": "shop", "channel": "whatsapp", "settings": settings})
     assert made.status == 201, made.text
+
+
+@pytest.mark.parametrize("step", ["begin_import", "append", "seal", "act"])
+async def test_an_order_that_was_cut_off_is_completed_by_its_repeat(
+    api: Api, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the first call got to, the second one with its key does the rest, and nothing twice."""
+    await api.sender()
+    order = {"content": TEXT, "senders": ["line"], "recipients": [{"to": phone(1), "name": "A"}], "start": True}
+
+    async def busy(*_: Any) -> None:
+        raise StoreBusy("locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(api.store, step, busy)
+        assert (await api.post("/api/contracts", order, idempotency_key="k")).status == 503
+    done = await api.post("/api/contracts", order, idempotency_key="k")
+    assert (done.status, done.json["state"], done.json["total"]) == (201, "waiting", 1), done.text
+    assert len((await api.get("/api/contracts")).json["contracts"]) == 1

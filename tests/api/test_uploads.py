@@ -4,6 +4,10 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 
+import pytest
+
+from sendonce.domain.errors import StoreFull
+
 from .conftest import Api, Serve, phone
 
 HEAD = b"to,name\n"
@@ -128,3 +132,16 @@ async def test_a_started_contract_takes_no_list(api: Api) -> None:
     made = await api.contract(1, start=True)
     refused = await api.put(f"/api/contracts/{made['id']}/recipients", HEAD + rows(1, 2))
     assert refused.status == 409
+
+
+async def test_a_store_in_trouble_leaves_the_draft_unsealed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that was not written fails the whole upload, also when it is the last one."""
+    path = await draft(api)
+
+    async def full(*_: object) -> None:
+        raise StoreFull("No space left.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(api.store, "append", full)
+        assert (await api.put(f"{path}/recipients", HEAD + rows(1, 3))).status == 503
+    assert (await api.get(path)).json["sealed"] is False

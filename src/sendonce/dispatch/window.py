@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from sendonce.channels.protocol import Line
+from sendonce.dispatch.ahead import AHEAD_SECONDS, Ahead
 from sendonce.dispatch.pacing import Slots
 from sendonce.dispatch.ready import Ready
 from sendonce.domain.clock import Clock
@@ -23,8 +24,6 @@ log = structlog.get_logger(__name__)
 FLUSH_EVERY = 0.1
 #: Pauses between tries to reach a store that fails, in seconds: the first and the longest.
 STORE_RETRY = (0.1, 2.0)
-#: Messages started ahead cover about this many seconds of a sender's rate.
-AHEAD_SECONDS = 0.25
 
 
 class Window:
@@ -36,17 +35,18 @@ class Window:
 
     __slots__ = (
         "_advanced",
+        "_ahead",
         "_answers",
         "_clock",
         "_metrics",
         "_pending",
-        "_progress",
+        "_may_start",
+        "_on_progress",
         "_seconds",
         "_slots",
         "_started",
         "_stop_cause",
         "_store",
-        "_sub_batch",
         "_wake",
         "allowed",
         "compose",
@@ -67,7 +67,7 @@ class Window:
         clock: Clock,
         *,
         metrics: Metrics,
-        progress: asyncio.Event,
+        on_progress: Callable[[], None],
         asked_at: float,
         longest: float,
         concurrency: int,
@@ -85,8 +85,7 @@ class Window:
         self._store = store
         self._clock = clock
         self._slots = Slots(lease, clock.steady())
-        rate = 1000 / lease.interval if lease.interval else None
-        self._sub_batch = concurrency if rate is None else max(1, min(concurrency, round(rate * AHEAD_SECONDS)))
+        self._ahead = Ahead(concurrency, 1000 / lease.interval if lease.interval else None)
         self._pending: deque[Message] = deque()  # started, waiting for their slots
         self._answers: list[Answer] = []
         self._seconds: list[float] = []
@@ -95,14 +94,15 @@ class Window:
         self._advanced = clock.steady()
         self._stop_cause: str | None = None
         self._wake = asyncio.Event()
-        self._progress = progress
+        self._on_progress = on_progress
+        self._may_start = self._slots.paced
 
     # -- called by the senders' loops --------------------------------------------------------------------------------
 
     def taken(self) -> None:
         """A loop took one of the released messages."""
         self.untaken -= 1
-        if self.untaken == self._sub_batch // 2:
+        if self.untaken == self._ahead.sub_batch // 2:
             self._wake.set()
 
     def may_send(self, now: float, usable_until: float) -> str | None:
@@ -130,16 +130,28 @@ class Window:
         """The outcome of a message, handed over or not."""
         self._answers.append(Answer(message.seq, message.attempt, outcome))
         self.unanswered -= 1
-        if self.unanswered == 0 or len(self._answers) >= self._sub_batch:
+        if self.unanswered == 0 or len(self._answers) >= self._ahead.sub_batch:
             self._wake.set()
 
     # -- the window itself -----------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """It is this window's turn to start messages. A paced one needs none: its slots tell it when."""
+        if not self._may_start:
+            self._may_start = True
+            self._wake.set()
 
     def stop(self, cause: str) -> None:
         """Start nothing more; what is under way ends as it ends."""
         if self._stop_cause is None:
             self._stop_cause = cause
             self._wake.set()
+            self._on_progress()
+
+    @property
+    def takes_turns(self) -> bool:
+        """Without slots, and with messages that are not started yet."""
+        return not self._slots.paced and self._stop_cause is None and self._started < self.allowed
 
     @property
     def backlog(self) -> int:
@@ -155,22 +167,23 @@ class Window:
             if self._is_over():
                 break
             target = self._target()
-            if target > self._started or len(self._answers) >= self._sub_batch or self._answers_are_old():
+            if target > self._started or len(self._answers) >= self._ahead.sub_batch or self._answers_are_old():
                 self._take(await self._advance(target))
                 continue
             await self._wait()
         await self._advance(self._started, close=True)
 
     def _target(self) -> int:
-        """Where the watermark should stand: about a sub-batch ahead of what is sent."""
-        if self._clock.steady() >= self.deadline:
+        """Where the watermark should stand: about a sub-batch ahead of what is sent, once the first slot is near."""
+        now = self._clock.steady()
+        if now >= self.deadline:
             self.stop("deadline")
-        if self._stop_cause is not None:
-            return self._started
         ahead = self.untaken + len(self._pending)
-        if ahead > self._sub_batch // 2:
+        if self._stop_cause is not None or not self._may_start or ahead > self._ahead.sub_batch // 2:
             return self._started
-        more = min(self._sub_batch - ahead, self._slots.left - len(self._pending))
+        if now < self._slots.first - AHEAD_SECONDS:
+            return self._started
+        more = min(self._ahead.sub_batch - ahead, self._slots.left - len(self._pending))
         return min(self.allowed, self._started + max(0, more))
 
     def _take(self, advanced: Advanced) -> None:
@@ -186,7 +199,7 @@ class Window:
             self._pending.extend(started)
             self.unanswered += len(started)
             self._started = advanced.started
-        self._progress.set()
+        self._on_progress()
 
     def _release(self) -> None:
         """Hand messages whose slots have come to the senders' loops."""
@@ -222,6 +235,8 @@ class Window:
             moments.append(self._flush_at())
         if self._pending:
             moments.append(self._slots.next_at())
+        elif self._started == 0 and self._may_start:
+            moments.append(self._slots.first - AHEAD_SECONDS)
         timeout = max(0.0, min(moments) - self._clock.steady()) if moments else None
         try:
             async with asyncio.timeout(timeout):
@@ -236,6 +251,7 @@ class Window:
         answers, self._answers = self._answers, []
         pause = STORE_RETRY[0]
         while True:
+            asked = self._clock.steady()
             try:
                 advanced = await self._store.advance(self.lease, answers, start_to, close)
             except StoreError as error:
@@ -247,6 +263,7 @@ class Window:
                     start_to = self._started
             else:
                 self._advanced = self._clock.steady()
+                self._ahead.learn(len(answers), asked, self._advanced)
                 self._count(answers)
                 return advanced
 

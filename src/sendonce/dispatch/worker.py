@@ -138,7 +138,7 @@ class Dispatcher:
             self._ready,
             self._clock,
             metrics=self._metrics,
-            progress=self._room,
+            on_progress=self._progress,
             asked_at=asked_at,
             longest=self._pace.lease_seconds - self._pace.request_timeout - MARGIN,
             concurrency=self._pace.concurrency,
@@ -147,13 +147,23 @@ class Dispatcher:
             window.stop("shutdown")
         task = asyncio.create_task(window.run())
         self._windows[window] = task
+        self._progress()
         task.add_done_callback(lambda done: self._closed(window, done))
 
     def _closed(self, window: Window, done: asyncio.Task[None]) -> None:
         self._windows.pop(window, None)
-        self._room.set()
+        self._progress()
         if not done.cancelled() and (error := done.exception()) is not None:
             log.error("window_failed", lease=window.lease.id, exc_info=error)
+
+    def _progress(self) -> None:
+        """A window started messages, stopped or ended: there may be room for another, and it may be the next one's
+        turn. One unpaced window starts messages at a time, so that a crash finds one sub-batch started ahead."""
+        self._room.set()
+        for window in self._windows:
+            if window.takes_turns:
+                window.begin()
+                break
 
     async def _unusable(self, lease: Lease, error: SettingsError) -> None:
         """The sender's settings lead nowhere: pause it, so that its messages wait for a person."""
