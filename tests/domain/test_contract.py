@@ -45,7 +45,7 @@ def test_ids_sort_by_their_second(wall: int, later: int) -> None:
 def test_ids_are_fit_for_tokens(wall: int) -> None:
     """An id is ten characters of Crockford's base 32, and a token made of it reads back."""
     made = new_id(wall)
-    assert len(made) == 10
+    assert len(made) == 12
     assert set(made) <= set("0123456789abcdefghjkmnpqrstvwxyz")
     assert Token.parse(f"{made}.1.1") == Token(made, 1, 1)
 

@@ -111,7 +111,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
+        self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.contracts: dict[str, Contract] = {}
         self.heard: dict[tuple[str, int], Heard] = {}
@@ -120,7 +120,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.births = 0
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(call)
+        return self.loop.run_until_complete(call)
 
     def born(self) -> FullStore:
         self.births += 1
@@ -135,9 +135,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.order(data)
 
     def teardown(self) -> None:
-        if self.workers:
-            self.run(self.engine.close_all())
-        self.runner.close()
+        for worker in self.workers:
+            self.run(self.engine.kill(worker))
+        self.run(self.loop.shutdown_default_executor())
+        self.loop.close()
         self.folder.cleanup()
 
     @property
@@ -273,16 +274,17 @@ class StoreMachine(RuleBasedStateMachine):
     # -- what holds after every step -------------------------------------------------------------------------------
 
     @invariant()
-    def books_balance(self) -> None:
+    def all_is_well(self) -> None:
+        """The books balance, and what the provider has is completed."""
         if self.workers:
-            assert self.run(self.workers[0].verify()) == []
-            for found in self.run(self.workers[0].contracts()):
-                assert found.counts.total == found.total == self.contracts[found.id].total
+            self.run(self.look(self.workers[0]))
 
-    @invariant()
-    def what_the_provider_has_is_completed(self) -> None:
+    async def look(self, store: FullStore) -> None:
+        assert await store.verify() == []
+        for found in await store.contracts():
+            assert found.counts.total == found.total == self.contracts[found.id].total
         for contract in {contract for (contract, _), heard in self.heard.items() if heard.good}:
-            for message in self.run(self.workers[0].messages(contract, MessageFilter(), 30)):
+            for message in await store.messages(contract, MessageFilter(), 30):
                 heard = self.heard[contract, message.seq]
                 assert not heard.good or message.state is MessageState.COMPLETED, f"{message} but {heard}"
 

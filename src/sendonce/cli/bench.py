@@ -8,7 +8,7 @@ import uvloop
 
 from sendonce.bench.report import show
 from sendonce.cli import options
-from sendonce.compose import fast_switching
+from sendonce.compose import tune_interpreter
 
 bench = typer.Typer(help="Measure. Each prints a table or, with --json, JSON.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def dispatch(messages: Messages = 1_000_000, concurrency: Concurrency = 500, as_
     """Dispatch through a channel without a socket."""
     from sendonce.bench.dispatch import dispatch as measure
 
-    fast_switching()
+    tune_interpreter()
     show(uvloop.run(measure(messages, concurrency)), as_json)
 
 
@@ -47,7 +47,7 @@ def http(
     """Dispatch with real POSTs, beside the bare HTTP client."""
     from sendonce.bench.http import http as measure
 
-    fast_switching()
+    tune_interpreter()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     show(measure(messages, concurrency, target, receipts, rounds), as_json)
 
@@ -69,7 +69,7 @@ def memory(messages: Messages = 1_000_000, as_json: options.AsJson = False) -> N
     """Bytes per message, waiting and completed."""
     from sendonce.bench.memory import memory as measure
 
-    fast_switching()
+    tune_interpreter()
     show(uvloop.run(measure(messages)), as_json)
 
 

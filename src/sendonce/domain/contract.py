@@ -15,14 +15,14 @@ _EPOCH = 1_577_836_800
 
 
 def new_id(wall: int) -> str:
-    """An id of ten characters that sorts by the second it was made in, followed by 20 random bits.
+    """An id of twelve characters that sorts by the second it was made in, followed by 30 random bits.
 
     It is never reused, not even by a store that was restored from a copy and goes on counting: a late receipt must
     not find somebody else's message.
     """
     seconds = max(0, wall // 1000 - _EPOCH) % 2**30
-    number = seconds << 20 | secrets.randbits(20)
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(45, -1, -5))
+    number = seconds << 30 | secrets.randbits(30)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(55, -1, -5))
 
 
 class OnUnknown(StrEnum):

@@ -1,6 +1,6 @@
 """All services over one store, put together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -37,9 +37,11 @@ class Services(msgspec.Struct, frozen=True):
         *,
         request_timeout: float,
         max_upload: int,
+        on_post: Callable[[], None] = lambda: None,
     ) -> "Services":
-        """`channels` by name; `request_timeout` in seconds is for test messages, `max_upload` in bytes for lists."""
-        webhooks = Webhooks(store, channels, clock)
+        """`channels` by name; `request_timeout` in seconds is for test messages, `max_upload` in bytes for lists;
+        `on_post` is called when a webhook post is durable and waits to be applied."""
+        webhooks = Webhooks(store, channels, clock, on_post)
         accounts = Accounts(store, channels, clock, on_change=webhooks.forget)
         return cls(
             contracts=Contracts(store, channels, Imports(store, max_upload)),

@@ -1,6 +1,6 @@
 """What providers post to us: checked, made durable, and only then acknowledged. Applying it is maintenance's work."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -23,8 +23,15 @@ AccountSettings = list[Mapping[str, Any]]
 class Webhooks:
     """The inbox. The accounts' settings are cached, so that a post costs one write and no read."""
 
-    def __init__(self, store: FullStore, channels: Mapping[str, Channel], clock: Clock) -> None:
+    def __init__(
+        self,
+        store: FullStore,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        on_post: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
+        self._on_post = on_post
         self._channels = channels
         self._clock = clock
         self._known: dict[str, AccountSettings] = {}
@@ -49,6 +56,7 @@ class Webhooks:
             # Another process may just have made the account.
             reader.verify(headers, body, await self._settings(channel, max_age=RETRY_AFTER))
         await self._store.receive(channel, body)
+        self._on_post()
 
     def _channel(self, name: str) -> Channel:
         try:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sendonce.domain.lease import Advanced
-from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Refused, Throttled, Unknown, Unsent
+from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Outcome, Refused, Throttled, Unknown, Unsent
 from sendonce.domain.retry import judge
 from sendonce.domain.state import ContractState, MessageState, Stage
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.doubles import count_doubles
 from sendonce.store.sqlite.leases import OpenLease
-from sendonce.store.sqlite.reactions import react
+from sendonce.store.sqlite.reactions import REWOUND, pause_contract, react
 from sendonce.store.sqlite.rows import (
     REFUSED_BY_RECEIPT,
     SEQ_BITS,
@@ -42,7 +42,7 @@ def advance(
     head = tx.head(contract)
     lease = leases.find(tx, lease_id)
     if answers:
-        _record(tx, head, sender, answers, lease)
+        _record(tx, head, sender, answers, lease_id, lease)
     if lease is None:
         return Advanced(0, 0, lost=True)
     # Recording may have paused the sender or the contract, which cuts the window.
@@ -78,7 +78,9 @@ def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> f
             continue
         if row.attempt:
             earlier.append(row)
-        startable.append(MessageRow(key, _ACTIVE, row.attempt + 1, row.tries, lease.sender, doubled=row.doubled))
+        startable.append(
+            MessageRow(key, _ACTIVE, row.attempt + 1, row.tries, lease.sender, doubled=row.doubled, lease=lease.id)
+        )
         tx.move(head.no, row.state, _ACTIVE)
     save_earlier(tx, earlier)
     save_rows(tx, startable)
@@ -87,13 +89,20 @@ def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> f
 
 
 def _record(
-    tx: Transaction, head: ContractHead, sender: int, answers: Sequence[Answer], lease: OpenLease | None
+    tx: Transaction,
+    head: ContractHead,
+    sender: int,
+    answers: Sequence[Answer],
+    lease_id: int,
+    lease: OpenLease | None,
 ) -> None:
     """Record outcomes. The many that are plainly accepted take a path of their own: one tuple each, no objects."""
     base = head.no << SEQ_BITS
     seqs = [answer.seq for answer in answers]
     low, high = base + min(seqs), base + max(seqs)
     rows = load_range(tx, low, high) if high - low < 4 * len(seqs) else load_rows(tx, [base + seq for seq in seqs])
+    # Keys that this lease has started and that may be without a row: first attempts.
+    first, end = (base + lease.lo, base + lease.lo + lease.started) if lease and lease.lo is not None else (0, 0)
     accepted: list[tuple[Any, ...]] = []
     ids: list[tuple[int, int, int]] = []
     changed: dict[int, MessageRow] = {}
@@ -102,21 +111,22 @@ def _record(
         key = base + answer.seq
         outcome = answer.outcome
         row = rows.get(key)
-        if row is None and type(outcome) is Accepted and lease is not None and key not in changed:
+        if row is None and not first <= key < end:
+            _unexplained(tx, head, outcome)
+            continue
+        if row is None and type(outcome) is Accepted:
             provider_id = outcome.provider_id
-            accepted.append((key, completed, 1, 1, sender, stage, None, now, provider_id, None, None, None, None, None))
+            accepted.append(
+                (key, completed, 1, 1, sender, stage, None, now, provider_id, None, None, None, None, None, None)
+            )
             if provider_id:
                 ids.append((zlib.crc32(provider_id), key, 1))
             rows[key] = _RECORDED
             continue
         if row is _RECORDED:
             continue
-        if row is None:
-            if answer.attempt != 1:
-                continue
-            row = MessageRow(key, _ACTIVE, 1, 0, sender)
-        rows[key] = row
-        if _apply(tx, head, row, answer, lease):
+        row = rows.setdefault(key, MessageRow(key, _ACTIVE, 1, 0, sender, lease=lease_id))
+        if _apply(tx, head, row, answer, lease_id, lease):
             changed[key] = row
             if row.provider_id and type(outcome) is Accepted:
                 ids.append((zlib.crc32(outcome.provider_id), key, answer.attempt))
@@ -133,7 +143,16 @@ def _record(
 _RECORDED = MessageRow(0, _COMPLETED, 0, 0)
 
 
-def _apply(tx: Transaction, head: ContractHead, row: MessageRow, answer: Answer, lease: OpenLease | None) -> bool:
+def _unexplained(tx: Transaction, head: ContractHead, outcome: Outcome) -> None:
+    """An answer for a message that the store never started: it has lost history. If a person may have got it, the
+    contract freezes."""
+    if isinstance(outcome, Accepted | Unknown):
+        pause_contract(tx, head.no, REWOUND)
+
+
+def _apply(
+    tx: Transaction, head: ContractHead, row: MessageRow, answer: Answer, lease_id: int, lease: OpenLease | None
+) -> bool:
     """Apply one answer to its row; True when the row changed. Repeating an answer changes nothing."""
     if answer.attempt != row.attempt:
         return _apply_to_earlier(tx, row, answer)
@@ -151,7 +170,8 @@ def _apply(tx: Transaction, head: ContractHead, row: MessageRow, answer: Answer,
             note_unknown(tx, row, cause, lease.granted_at if lease else tx.now, tx.now)
             return True
         case Unsent():
-            return _take_back(tx, head, row)
+            # Only of the lease that started it: by now another one may have.
+            return row.lease == lease_id and _take_back(tx, head, row)
 
 
 def _accept(tx: Transaction, row: MessageRow, outcome: Accepted) -> bool:

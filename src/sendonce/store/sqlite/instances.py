@@ -13,6 +13,8 @@ SQL = load("instances")
 
 #: Webhooks count as up while an instance that serves them was seen within this time, in milliseconds.
 WEBHOOKS_PATIENCE = 30_000
+#: Owner of posts that a process left behind when it shut down.
+NOBODY = ""
 
 
 def join(tx: Transaction, instance: Instance) -> None:
@@ -34,6 +36,7 @@ def beat(tx: Transaction, webhooks: bool) -> None:
 def leave(tx: Transaction) -> None:
     """End this instance's leases as if it had died, and forget it."""
     leases.expire(tx, frozenset({tx.instance}), 1_000_000)
+    tx.run(SQL["take_posts"], (NOBODY, msgspec.json.encode([tx.instance]).decode()))
     tx.run(SQL["leave"], (tx.instance,))
 
 
@@ -42,8 +45,8 @@ def take_over(tx: Transaction, locks: InstanceLocks, limit: int) -> Expired:
     others = [row[0] for row in tx.run(SQL["other_instances"], (tx.instance,))]
     dead = frozenset(other for other in others if locks.is_dead(other))
     ended = leases.expire(tx, dead, limit)
-    if dead and ended.leases < limit:
-        gone = msgspec.json.encode(sorted(dead)).decode()
+    if ended.leases < limit:
+        gone = msgspec.json.encode(sorted({*dead, NOBODY})).decode()
         tx.run(SQL["take_posts"], (tx.instance, gone))
         tx.run(SQL["forget"], (gone,))
     return ended

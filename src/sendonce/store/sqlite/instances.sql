@@ -16,7 +16,7 @@ UNION SELECT instance FROM lease WHERE instance <> ?1;
 DELETE FROM instance WHERE id IN (SELECT value FROM json_each(?1));
 
 -- name: take_posts
--- Posts of dead instances go to the living one that noticed.
+-- Posts of the instances in ?2 go to ?1.
 UPDATE post SET instance = ?1 WHERE reason IS NULL AND instance IN (SELECT value FROM json_each(?2));
 
 -- name: webhooks_seen

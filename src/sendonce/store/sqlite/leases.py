@@ -178,7 +178,7 @@ def end(tx: Transaction, lease: OpenLease, cause: str) -> Expired:
         return Expired(1, freed, 0)
     if lease.lo is not None:
         rows = load_range(tx, keys[0], keys[-1])
-        silent = [MessageRow(key, MessageState.ACTIVE, 1, 0) for key in keys if key not in rows]
+        silent = [MessageRow(key, MessageState.ACTIVE, 1, 0, lease=lease.id) for key in keys if key not in rows]
     else:
         rows = load_rows(tx, keys)
         silent = [row for row in rows.values() if row.state is MessageState.ACTIVE]

@@ -10,6 +10,9 @@ from sendonce.store.sqlite.transaction import ContractHead, Transaction
 
 SQL = load("reactions")
 
+#: Cause of a pause: something came back for attempts that the store never started, so it has lost history.
+REWOUND = "rewound"
+
 
 def react(tx: Transaction, head: ContractHead, sender: int | None, error: DeliveryError) -> None:
     """Pause the contract (for its template), the sender or the account, when the error asks for it."""

@@ -13,14 +13,15 @@ from sendonce.store.protocol import Applied, Post
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.answers import SQL as ANSWERS_SQL
 from sendonce.store.sqlite.answers import accepted_before, refuse
-from sendonce.store.sqlite.doubles import count_doubles
+from sendonce.store.sqlite.doubles import another_accepted, count_doubles, uncount_double
 from sendonce.store.sqlite.leases import OpenLease
-from sendonce.store.sqlite.reactions import pause_contract
+from sendonce.store.sqlite.reactions import REWOUND, pause_contract
 from sendonce.store.sqlite.rows import (
     REFUSED_BY_RECEIPT,
     SEQ_BITS,
     SEQ_MASK,
     MessageRow,
+    error_json,
     load_earlier,
     load_rows,
     save_earlier,
@@ -35,8 +36,6 @@ SQL = load("receipts")
 _ACTIVE, _COMPLETED, _UNKNOWN = MessageState.ACTIVE, MessageState.COMPLETED, MessageState.UNKNOWN
 _FURTHEST = {Stage.SENT: "sent", Stage.DELIVERED: "delivered", Stage.READ: "read"}
 _TIME = {Stage.SENT: "sent_at", Stage.DELIVERED: "delivered_at", Stage.READ: "read_at"}
-#: Cause of a pause: the store was handed receipts for attempts that it never started, so it has lost history.
-REWOUND = "rewound"
 
 
 def receive(tx: Transaction, channel: str, body: bytes) -> None:
@@ -110,7 +109,7 @@ def _under_watermark(tx: Transaction, key: int, attempt: int) -> MessageRow | No
     for found in tx.run(leases.SQL["leases_of_contract"], (contract,)):
         lease = OpenLease(*found)
         if lease.lo is not None and lease.lo <= seq < lease.lo + lease.started:
-            return MessageRow(key, _ACTIVE, 1, 0, lease.sender)
+            return MessageRow(key, _ACTIVE, 1, 0, lease.sender, lease=lease.id)
     return None
 
 
@@ -170,9 +169,13 @@ def _fail(tx: Transaction, row: MessageRow, receipt: Receipt, error: DeliveryErr
         tx.add(contract, _FURTHEST[Stage(row.stage)], -1)
     if row.state is _UNKNOWN:
         drop_unknown(tx, row.key)
+    row.stage = REFUSED_BY_RECEIPT
+    uncount_double(tx, row)
+    if row.state is _COMPLETED and another_accepted(tx, row):
+        row.error = error_json(error)  # the person has it from an earlier attempt
+        return True
     if row.state is not _ACTIVE:
         row.tries -= 1
-    row.stage = REFUSED_BY_RECEIPT
     refuse(tx, tx.head_by_no(contract), row, error)
     return True
 
@@ -211,6 +214,7 @@ def _apply_to_earlier(tx: Transaction, row: MessageRow, attempt: int, receipt: R
             _note_first(tx, before)
             before.stage = REFUSED_BY_RECEIPT
             save_earlier(tx, [before])
+            uncount_double(tx, row)
             return True
         if before.stage is not None and before.stage >= receipt.stage:
             return False

@@ -37,6 +37,7 @@ class MessageRow(msgspec.Struct, array_like=True):
     delivered_at: int | None = None
     read_at: int | None = None
     doubled: int | None = None
+    lease: int | None = None
 
     def values(self) -> tuple[Any, ...]:
         return (
@@ -54,6 +55,7 @@ class MessageRow(msgspec.Struct, array_like=True):
             self.delivered_at,
             self.read_at,
             self.doubled,
+            self.lease,
         )
 
 

@@ -9,7 +9,7 @@ SELECT state, count(*) FROM message WHERE key > ?1 AND key < ?2 GROUP BY state;
 
 -- name: recount
 SELECT (SELECT count(*) FROM recipient WHERE key > ?1 AND key < ?2),
-       coalesce(sum(doubled), 0), coalesce(sum(stage = 1), 0), coalesce(sum(stage = 2), 0), coalesce(sum(stage = 3), 0)
+       coalesce(sum(doubled > 0), 0), coalesce(sum(stage = 1), 0), coalesce(sum(stage = 2), 0), coalesce(sum(stage = 3), 0)
 FROM message WHERE key > ?1 AND key < ?2;
 
 -- name: rows_between

@@ -101,7 +101,8 @@ CREATE TABLE message (
     sent_at      INTEGER,                     -- provider time, wall
     delivered_at INTEGER,
     read_at      INTEGER,
-    doubled      INTEGER
+    doubled      INTEGER,                     -- 1: counted as a duplicate for its attempts, 2: for its ids
+    lease        INTEGER                      -- of an active or unknown one: the lease that started it
 ) STRICT;
 CREATE INDEX message_due ON message (key >> 32, due) WHERE due IS NOT NULL;
 CREATE INDEX message_by_state ON message (key >> 32, state) WHERE state <> 4;
