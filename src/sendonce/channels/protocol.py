@@ -82,6 +82,10 @@ class Channel(Protocol):
         """The provider's id of a message as the provider writes it."""
         ...
 
+    def advice(self, code: str) -> str:
+        """What a person should do about an error with this code, in a sentence or two; empty if nothing is known."""
+        ...
+
 
 def token_of(contract: str, message: Message) -> str:
     """The token under which this attempt's receipts will come back."""

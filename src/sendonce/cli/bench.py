@@ -6,9 +6,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from sendonce.bench.report import show
 from sendonce.cli import options
-from sendonce.compose import tune_interpreter
 
 bench = typer.Typer(help="Measure. Each prints a table or, with --json, JSON.", no_args_is_help=True)
 
@@ -22,6 +20,7 @@ def import_(
 ) -> None:
     """Upload a CSV list to a real server: checked, deduplicated, synced."""
     from sendonce.bench.imports import import_ as measure
+    from sendonce.bench.report import show
 
     show(measure(rows), as_json)
 
@@ -30,6 +29,8 @@ def import_(
 def dispatch(messages: Messages = 1_000_000, concurrency: Concurrency = 500, as_json: options.AsJson = False) -> None:
     """Dispatch through a channel without a socket."""
     from sendonce.bench.dispatch import dispatch as measure
+    from sendonce.bench.report import show
+    from sendonce.compose import tune_interpreter
 
     tune_interpreter()
     show(uvloop.run(measure(messages, concurrency)), as_json)
@@ -46,6 +47,8 @@ def http(
 ) -> None:
     """Dispatch with real POSTs, beside the bare HTTP client."""
     from sendonce.bench.http import http as measure
+    from sendonce.bench.report import show
+    from sendonce.compose import tune_interpreter
 
     tune_interpreter()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -59,6 +62,7 @@ def status(
     as_json: options.AsJson = False,
 ) -> None:
     """Ask for the status while a worker dispatches."""
+    from sendonce.bench.report import show
     from sendonce.bench.status import status as measure
 
     show(measure(messages, requests), as_json)
@@ -68,6 +72,8 @@ def status(
 def memory(messages: Messages = 1_000_000, as_json: options.AsJson = False) -> None:
     """Bytes per message, waiting and completed."""
     from sendonce.bench.memory import memory as measure
+    from sendonce.bench.report import show
+    from sendonce.compose import tune_interpreter
 
     tune_interpreter()
     show(uvloop.run(measure(messages)), as_json)
@@ -78,6 +84,7 @@ def restart(
     messages: Messages = 1_000_000, kills: Annotated[int, typer.Option(min=1)] = 5, as_json: options.AsJson = False
 ) -> None:
     """From a start after kill -9 to the first message sent."""
+    from sendonce.bench.report import show
     from sendonce.bench.restart import restart as measure
 
     show(asyncio.run(measure(messages, kills)), as_json)

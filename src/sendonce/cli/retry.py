@@ -20,4 +20,4 @@ def retry(
     path = "/api/queues/messages/retry" if contract is None else f"/api/contracts/{contract}/retry"
     wanted = {"errorCode": error_code, "recipient": recipient, "force": force}
     answer = Api(url, api_key).post(path, {name: value for name, value in wanted.items() if value})
-    typer.echo(f"{answer['retrying']} messages will be sent again.")
+    typer.echo(f"{answer['retried']} messages will be sent again.")

@@ -1,11 +1,13 @@
-"""`sendonce serve` and `sendonce worker`: run a process until SIGTERM or SIGINT."""
+"""`sendonce serve` and `sendonce worker`: run a process until SIGTERM or SIGINT.
+
+Commands import what is heavy when they run, so that each pays for what it uses only.
+"""
 
 from typing import Annotated
 
 import typer
 import uvloop
 
-from sendonce import compose
 from sendonce.cli import options
 from sendonce.settings import Settings
 
@@ -29,6 +31,8 @@ def serve(
     log_format: options.Format = None,
 ) -> None:
     """Run the API and a dispatcher in one process."""
+    from sendonce import compose
+
     settings = options.settings_of(
         config,
         store=store,
@@ -66,6 +70,8 @@ def worker(
     log_format: options.Format = None,
 ) -> None:
     """Run a dispatcher alone, beside a `serve` on the same store."""
+    from sendonce import compose
+
     settings = options.settings_of(
         config,
         store=store,

@@ -20,18 +20,20 @@ def status(
         typer.echo(msgspec.json.encode(queues).decode())
         return
     console = Console()
-    console.print(_counts("contracts", {k: v for k, v in queues["contracts"].items() if isinstance(v, int)}))
-    console.print(_counts("messages", {k: v for k, v in queues["messages"].items() if isinstance(v, int)}))
+    console.print(_counts(queues))
     jobs = queues["contracts"]["activeJobs"]
     if jobs:
         console.print(_jobs(jobs))
 
 
-def _counts(title: str, counts: dict[str, int]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in counts:
-        table.add_column(name, justify="right")
-    table.add_row(*(f"{number:,}" for number in counts.values()))
+def _counts(queues: dict[str, Any]) -> Table:
+    """One row a state: contracts and messages know partly different ones."""
+    contracts, messages = queues["contracts"], queues["messages"]
+    table = Table()
+    for name in ("state", "contracts", "messages"):
+        table.add_column(name, justify="left" if name == "state" else "right")
+    for state in [*messages, *(state for state in contracts if state not in messages and state != "activeJobs")]:
+        table.add_row(state, *(f"{side[state]:,}" if state in side else "" for side in (contracts, messages)))
     return table
 
 

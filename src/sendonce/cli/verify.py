@@ -9,11 +9,11 @@ import msgspec
 import typer
 import uvloop
 
-from sendonce import compose
 from sendonce.cli import options
 from sendonce.domain.state import MessageState
 from sendonce.settings import Settings
 from sendonce.simulator import oracle as oracle_log
+from sendonce.store.open import open_store
 from sendonce.store.protocol import FullStore, MessageFilter
 
 PAGE = 5000
@@ -68,7 +68,8 @@ def summary(report: Report) -> str:
 
 
 async def _verify(settings: Settings, oracle: Path | None) -> Report:
-    async with compose.opened(settings) as store:
+    store = await open_store(settings.store)
+    try:
         report = Report(differences=await store.verify())
         given: Counter[tuple[str, int]] = Counter()
         if oracle is not None:
@@ -84,6 +85,8 @@ async def _verify(settings: Settings, oracle: Path | None) -> Report:
                     await _compare(store, contract.id, given, report)
             last = contracts[-1].id
         return report
+    finally:
+        await store.close()
 
 
 def _given(oracle: Path) -> Counter[tuple[str, int]]:

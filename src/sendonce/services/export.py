@@ -5,7 +5,8 @@ import io
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from sendonce.services.views import AttemptSeen, ShowId
+from sendonce.channels.protocol import Channel
+from sendonce.services.views import AttemptSeen
 from sendonce.store.protocol import FullStore, MessageFilter
 
 #: Rows per page: some 300 KB, and a few milliseconds of the store's time.
@@ -48,7 +49,7 @@ def _encode(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 async def ledger(
-    store: FullStore, contract: str, columns: tuple[str, ...], filter: MessageFilter, show_id: ShowId
+    store: FullStore, contract: str, columns: tuple[str, ...], filter: MessageFilter, channel: Channel
 ) -> AsyncIterator[bytes]:
     """Every message that passes the filter, with its latest attempt and the recipient's own columns at the end."""
     yield _encode([(*LEDGER, *columns)])
@@ -58,7 +59,7 @@ async def ledger(
     ):
         rows: list[tuple[object, ...]] = []
         for message in page:
-            latest = None if message.latest is None else AttemptSeen.of(message.latest, show_id)
+            latest = None if message.latest is None else AttemptSeen.of(message.latest, channel)
             fixed = (message.seq, message.to, message.state.label)
             attempt = _of_attempt(latest, message.attempt, message.tries)
             rows.append((*fixed, *attempt, *message.variables))

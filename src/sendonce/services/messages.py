@@ -9,7 +9,7 @@ from sendonce.domain.contract import Contract
 from sendonce.domain.errors import InvalidInput
 from sendonce.domain.state import MessageState
 from sendonce.services.export import ledger
-from sendonce.services.views import MessageSeen, ShowId
+from sendonce.services.views import MessageSeen
 from sendonce.store.protocol import FullStore, MessageFilter
 
 #: The longest page of a list.
@@ -66,12 +66,12 @@ class Messages:
     async def page(self, contract_id: str, filter: MessageFilter, limit: int) -> MessagePage:
         """At most `limit` messages. NotFound."""
         contract = await self._store.contract(contract_id)
-        show_id = await self._show_id(contract)
+        channel = await self._channel(contract)
         # One more than asked tells whether there is a next page.
         found = await self._store.messages(contract_id, filter, limit + 1)
         shown = found[:limit]
         return MessagePage(
-            messages=[MessageSeen.of(message, contract.columns, show_id) for message in shown],
+            messages=[MessageSeen.of(message, contract.columns, channel) for message in shown],
             next=shown[-1].seq if len(found) > limit else None,
         )
 
@@ -79,12 +79,12 @@ class Messages:
         """One message with its attempts and receipts. NotFound."""
         contract = await self._store.contract(contract_id)
         message = await self._store.message(contract_id, seq)
-        return MessageSeen.of(message, contract.columns, await self._show_id(contract))
+        return MessageSeen.of(message, contract.columns, await self._channel(contract))
 
     async def csv(self, contract_id: str, filter: MessageFilter) -> AsyncIterator[bytes]:
         """The ledger in pieces. NotFound before the first one."""
         contract = await self._store.contract(contract_id)
-        return ledger(self._store, contract_id, contract.columns, filter, await self._show_id(contract))
+        return ledger(self._store, contract_id, contract.columns, filter, await self._channel(contract))
 
     async def retry(self, contract_id: str | None, order: Retry) -> Retried:
         """Send failed messages again: of one contract, or of all with None. NotFound, WrongState, InvalidInput."""
@@ -93,7 +93,7 @@ class Messages:
             raise InvalidInput("state", "only failed messages can be retried.")
         return Retried(await self._store.retry(contract_id, chosen, order.force))
 
-    async def _show_id(self, contract: Contract) -> ShowId:
+    async def _channel(self, contract: Contract) -> Channel:
         """All senders of a contract are of one channel."""
         sender = await self._store.sender(contract.spec.senders[0])
-        return self._channels[sender.channel].show_id
+        return self._channels[sender.channel]

@@ -69,9 +69,9 @@ def _result(outcome: Outcome, channel: Channel) -> TrialResult:
         case Accepted(provider_id):
             return TrialResult("accepted", provider_id=channel.show_id(provider_id) if provider_id else None)
         case Refused(error):
-            return TrialResult("refused", error=ErrorSeen.of(error))
+            return TrialResult("refused", error=ErrorSeen.of(error, channel))
         case Throttled(error):
-            return TrialResult("throttled", error=ErrorSeen.of(error))
+            return TrialResult("throttled", error=ErrorSeen.of(error, channel))
         case Unknown(cause):
             return TrialResult("unknown", cause=cause)
         case _:

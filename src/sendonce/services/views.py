@@ -1,17 +1,14 @@
 """What clients and people see of contracts and messages: camelCase, states as words, times as RFC 3339 in UTC."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
 
+from sendonce.channels.protocol import Channel
 from sendonce.domain.contract import Content, Contract, Counts, OnUnknown
 from sendonce.domain.message import Attempt, MessageView
 from sendonce.domain.outcome import DeliveryError, Reaction
 from sendonce.domain.retry import RetryPolicy
-
-ShowId = Callable[[bytes], str]
-"""Writes a packed provider id as the provider does: the channel's `show_id`."""
 
 
 def moment(wall: int) -> str:
@@ -95,16 +92,17 @@ class ContractSeen(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ErrorSeen(msgspec.Struct, frozen=True, rename="camel"):
-    """Why an attempt did not succeed. `reaction` is what the error asked us to do."""
+    """Why an attempt did not succeed. `reaction` is what the error asked us to do, `advice` what a person can do."""
 
     code: str
     title: str
     reaction: Reaction
     detail: str
+    advice: str
 
     @classmethod
-    def of(cls, error: DeliveryError) -> "ErrorSeen":
-        return cls(error.code, error.title, error.reaction, error.detail)
+    def of(cls, error: DeliveryError, channel: Channel) -> "ErrorSeen":
+        return cls(error.code, error.title, error.reaction, error.detail, channel.advice(error.code))
 
 
 class AttemptSeen(msgspec.Struct, frozen=True, rename="camel"):
@@ -122,7 +120,7 @@ class AttemptSeen(msgspec.Struct, frozen=True, rename="camel"):
     error: ErrorSeen | None
 
     @classmethod
-    def of(cls, attempt: Attempt, show_id: ShowId) -> "AttemptSeen":
+    def of(cls, attempt: Attempt, channel: Channel) -> "AttemptSeen":
         return cls(
             attempt=attempt.attempt,
             state=attempt.state.label,
@@ -132,8 +130,8 @@ class AttemptSeen(msgspec.Struct, frozen=True, rename="camel"):
             sent_at=moment_or_none(attempt.sent_at),
             delivered_at=moment_or_none(attempt.delivered_at),
             read_at=moment_or_none(attempt.read_at),
-            provider_id=show_id(attempt.provider_id) if attempt.provider_id else None,
-            error=None if attempt.error is None else ErrorSeen.of(attempt.error),
+            provider_id=channel.show_id(attempt.provider_id) if attempt.provider_id else None,
+            error=None if attempt.error is None else ErrorSeen.of(attempt.error, channel),
         )
 
 
@@ -152,7 +150,7 @@ class MessageSeen(msgspec.Struct, frozen=True, rename="camel"):
     attempts: tuple[AttemptSeen, ...]
 
     @classmethod
-    def of(cls, message: MessageView, columns: tuple[str, ...], show_id: ShowId) -> "MessageSeen":
+    def of(cls, message: MessageView, columns: tuple[str, ...], channel: Channel) -> "MessageSeen":
         return cls(
             seq=message.seq,
             to=message.to,
@@ -161,6 +159,6 @@ class MessageSeen(msgspec.Struct, frozen=True, rename="camel"):
             tries=message.tries,
             attempt=message.attempt,
             due_in=message.due_in,
-            latest=None if message.latest is None else AttemptSeen.of(message.latest, show_id),
-            attempts=tuple(AttemptSeen.of(attempt, show_id) for attempt in message.attempts),
+            latest=None if message.latest is None else AttemptSeen.of(message.latest, channel),
+            attempts=tuple(AttemptSeen.of(attempt, channel) for attempt in message.attempts),
         )

@@ -5,13 +5,13 @@ import itertools
 import pytest
 
 from sendonce.domain.contract import Contract, Counts, OnUnknown
-from sendonce.domain.outcome import Reaction, Unknown
+from sendonce.domain.outcome import Accepted, DeliveryError, Outcome, Reaction, Unknown
 from sendonce.domain.receipt import Receipt, Token
 from sendonce.domain.retry import RetryPolicy
 from sendonce.domain.state import ContractState, MessageState, Stage
-from sendonce.store.protocol import Applied
+from sendonce.store.protocol import Action, Applied
 
-from ..ledger import FAIL, RETRY, Ledger, attempts, error, seqs
+from ..ledger import FAIL, RETRY, Ledger, attempts, error, seqs, throttled
 
 SENT, DELIVERED, READ = Stage.SENT, Stage.DELIVERED, Stage.READ
 UNDELIVERABLE = error(Reaction.FAIL_RECIPIENT, "131026")
@@ -249,6 +249,34 @@ async def test_a_receipt_settles_an_unknown(ledger: Ledger, said: Stage, state: 
     ledger.engine.pass_time(365 * 86_400)
     assert await ledger.report(lease, 1, said) == Applied(changed=1)
     assert await ledger.states(contract) == ["unknown", state]
+
+
+@pytest.mark.parametrize("action", [None, Action.PAUSE, Action.CANCEL])
+async def test_any_receipt_fits_any_answer(ledger: Ledger, action: Action | None) -> None:
+    """Each kind of receipt after each kind of answer, in a contract that runs, is paused, or was cancelled since."""
+    outcomes: list[Outcome | None] = [Accepted(), RETRY, FAIL, Unknown("timeout"), throttled(1), None]
+    receipts: list[Stage | DeliveryError] = [SENT, DELIVERED, UNDELIVERABLE, HICCUP]
+    pairs = list(itertools.product(outcomes, receipts))
+    contract = await ledger.contract_of(len(pairs), on_unknown=OnUnknown.HOLD)
+    lease = await ledger.started()
+    await ledger.answer(lease, {p: outcome for p, (outcome, _) in enumerate(pairs) if outcome is not None})
+    if action is not None:
+        await ledger.store.act(contract.id, action)
+        await ledger.work_off()
+    for position, (_, said) in enumerate(pairs):
+        await ledger.report(lease, position, said)
+        assert await ledger.store.verify() == []
+    states = await ledger.states(contract)
+    undecided = (Accepted(), Unknown("timeout"), None)
+    for (outcome, said), state in zip(pairs, states, strict=True):
+        if isinstance(said, Stage):
+            assert state == "completed"
+        elif outcome in undecided and said is UNDELIVERABLE:
+            assert state == "failed"
+        elif outcome in undecided:
+            assert state in (("failed", "cancelled") if action is Action.CANCEL else ("delayed",))
+    if action is Action.CANCEL:
+        assert (await ledger.counts(contract)).open == 0
 
 
 async def test_the_last_unknown_completes_the_contract(ledger: Ledger) -> None:

@@ -1,23 +1,21 @@
 """What workers report: the watermark before sending, the outcomes after it."""
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 from sendonce.domain.lease import Advanced
 from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Outcome, Refused, Throttled, Unknown, Unsent
-from sendonce.domain.retry import judge
-from sendonce.domain.state import ContractState, MessageState, Stage
+from sendonce.domain.state import MessageState, Stage
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.doubles import count_doubles
+from sendonce.store.sqlite.ids import id_entry, save_ids
 from sendonce.store.sqlite.leases import OpenLease
-from sendonce.store.sqlite.reactions import REWOUND, pause_contract, react
+from sendonce.store.sqlite.reactions import REWOUND, pause_contract
 from sendonce.store.sqlite.rows import (
     REFUSED_BY_RECEIPT,
     SEQ_BITS,
     MessageRow,
     drop_earlier,
-    error_json,
     load_earlier,
     load_range,
     load_rows,
@@ -28,6 +26,7 @@ from sendonce.store.sqlite.rows import (
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import ContractHead, Transaction
 from sendonce.store.sqlite.unknowns import drop_unknown, note_flow, note_unknown
+from sendonce.store.sqlite.verdicts import accepted_before, is_cancelled, refuse
 
 SQL = load("answers")
 
@@ -37,14 +36,13 @@ _WAITING, _DELAYED, _CANCELLED = MessageState.WAITING, MessageState.DELAYED, Mes
 
 def advance(
     tx: Transaction, lease_id: int, contract: str, sender: int, answers: Sequence[Answer], start_to: int, close: bool
-) -> Advanced:
-    """See `Store.advance`."""
+) -> tuple[Advanced, list[tuple[int, int, int]]]:
+    """See `Store.advance`. Answers the new entries of the id index as well."""
     head = tx.head(contract)
     lease = leases.find(tx, lease_id)
-    if answers:
-        _record(tx, head, sender, answers, lease_id, lease)
+    ids = _record(tx, head, sender, answers, lease_id, lease) if answers else []
     if lease is None:
-        return Advanced(0, 0, lost=True)
+        return Advanced(0, 0, lost=True), ids
     # Recording may have paused the sender or the contract, which cuts the window.
     lease = leases.find(tx, lease_id) if answers else lease
     assert lease is not None
@@ -55,8 +53,8 @@ def advance(
         lease.started = min(start_to, lease.allowed)
     if close:
         leases.end(tx, lease, "no_answer")
-        return Advanced(lease.started, lease.started, skipped)
-    return Advanced(lease.started, lease.allowed, skipped, lost=not alive)
+        return Advanced(lease.started, lease.started, skipped), ids
+    return Advanced(lease.started, lease.allowed, skipped, lost=not alive), ids
 
 
 def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> frozenset[int]:
@@ -95,7 +93,7 @@ def _record(
     answers: Sequence[Answer],
     lease_id: int,
     lease: OpenLease | None,
-) -> None:
+) -> list[tuple[int, int, int]]:
     """Record outcomes. The many that are plainly accepted take a path of their own: one tuple each, no objects."""
     base = head.no << SEQ_BITS
     seqs = [answer.seq for answer in answers]
@@ -120,7 +118,7 @@ def _record(
                 (key, completed, 1, 1, sender, stage, None, now, provider_id, None, None, None, None, None, None)
             )
             if provider_id:
-                ids.append((zlib.crc32(provider_id), key, 1))
+                ids.append(id_entry(provider_id, key, 1))
             rows[key] = _RECORDED
             continue
         if row is _RECORDED:
@@ -129,14 +127,14 @@ def _record(
         if _apply(tx, head, row, answer, lease_id, lease):
             changed[key] = row
             if row.provider_id and type(outcome) is Accepted:
-                ids.append((zlib.crc32(outcome.provider_id), key, answer.attempt))
+                ids.append(id_entry(outcome.provider_id, key, answer.attempt))
     if accepted:
         tx.move(head.no, _ACTIVE, _COMPLETED, len(accepted))
         save_values(tx, accepted)
         note_flow(tx, sender, now, len(accepted), 0)
     save_rows(tx, changed.values())
-    ids.sort()
-    tx.insert(SQL["save_provider_ids"], ids)
+    save_ids(tx, ids)
+    return ids
 
 
 #: Stands for a row that this very call has written on the short path.
@@ -210,30 +208,6 @@ def _refuse(
     return True
 
 
-def refuse(
-    tx: Transaction, head: ContractHead, row: MessageRow, error: DeliveryError, retry_after: float | None = None
-) -> None:
-    """The attempt of this row was refused, by its answer or a receipt: judge what comes next. `row.tries` are those
-    spent before it."""
-    if retry_after is not None:
-        tx.run(SQL["rest_sender"], (row.sender, tx.now + retry_after * 1000))
-    verdict = judge(
-        error,
-        tries=row.tries,
-        attempt=row.attempt,
-        policy=head.spec.retry,
-        max_defer=head.spec.max_defer,
-        chance=tx.chance,
-    )
-    state = verdict.state
-    if state is _DELAYED and _is_cancelled(tx, head.no):
-        state = _CANCELLED
-    tx.move(head.no, row.state, state)
-    row.state, row.tries, row.error = state, verdict.tries, error_json(error)
-    row.due = tx.now + round(verdict.wait * 1000) if state is _DELAYED else None
-    react(tx, head, row.sender, error)
-
-
 def _take_back(tx: Transaction, head: ContractHead, row: MessageRow) -> bool:
     """The worker knows that not a byte of this attempt left."""
     if row.state is _UNKNOWN:
@@ -241,7 +215,7 @@ def _take_back(tx: Transaction, head: ContractHead, row: MessageRow) -> bool:
         drop_unknown(tx, row.key)
     elif row.state is not _ACTIVE:
         return False
-    cancelled = _is_cancelled(tx, head.no)
+    cancelled = is_cancelled(tx, head.no)
     source = row.state
     if source is _ACTIVE and not cancelled:
         tx.add(head.no, "attempts", -1)
@@ -281,18 +255,3 @@ def _apply_to_earlier(tx: Transaction, row: MessageRow, answer: Answer) -> bool:
             count_doubles(tx, row)
             return True
     return False
-
-
-def accepted_before(tx: Transaction, row: MessageRow) -> None:
-    """An earlier attempt turns out to have been accepted: the message is done, and a retry that has not started is
-    withdrawn."""
-    if row.state is _COMPLETED:
-        return
-    if row.state is _UNKNOWN:
-        drop_unknown(tx, row.key)
-    tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
-    row.state, row.due = _COMPLETED, None
-
-
-def _is_cancelled(tx: Transaction, contract: int) -> bool:
-    return bool(tx.one(leases.SQL["contract_state"], (contract,))[0] == ContractState.CANCELLED)

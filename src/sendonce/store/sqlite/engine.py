@@ -31,7 +31,6 @@ from sendonce.store.protocol import (
     Row,
 )
 from sendonce.store.sqlite import (
-    answers,
     bulk,
     clock,
     contracts,
@@ -206,7 +205,7 @@ class SqliteStore:
     async def advance(self, lease: Lease, answers_: Sequence[Answer], start_to: int, close: bool = False) -> Advanced:
         """See `Store.advance`."""
         return await self._writer.run(
-            answers.advance, lease.id, lease.contract.id, lease.sender.no, answers_, start_to, close
+            receipts.advance, lease.id, lease.contract.id, lease.sender.no, answers_, start_to, close
         )
 
     # -- what comes back -----------------------------------------------------------------------------------------

@@ -5,21 +5,21 @@ import msgspec
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.clock import SQL as CLOCK_SQL
+from sendonce.store.sqlite.ids import forget_strays
 from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.uptime import webhooks_seen
 
 SQL = load("instances")
 
-#: Webhooks count as up while an instance that serves them was seen within this time, in milliseconds.
-WEBHOOKS_PATIENCE = 30_000
 #: Owner of posts that a process left behind when it shut down.
 NOBODY = ""
 
 
 def join(tx: Transaction, instance: Instance) -> None:
     """See `Store.join`."""
-    _webhooks_seen(tx, instance.webhooks)
+    webhooks_seen(tx, instance.webhooks)
     tx.run(
         SQL["join"],
         (instance.id, instance.host, instance.pid, instance.version, instance.webhooks, instance.started_at, tx.now),
@@ -28,7 +28,7 @@ def join(tx: Transaction, instance: Instance) -> None:
 
 def beat(tx: Transaction, webhooks: bool) -> None:
     """See `Store.beat`."""
-    _webhooks_seen(tx, webhooks)
+    webhooks_seen(tx, webhooks)
     tx.run(SQL["beat"], (tx.instance, tx.now))
     tx.run(CLOCK_SQL["touch_clock"], (tx.now,))
 
@@ -49,16 +49,5 @@ def take_over(tx: Transaction, locks: InstanceLocks, limit: int) -> Expired:
         gone = msgspec.json.encode(sorted({*dead, NOBODY})).decode()
         tx.run(SQL["take_posts"], (tx.instance, gone))
         tx.run(SQL["forget"], (gone,))
+        forget_strays(tx)
     return ended
-
-
-def _webhooks_seen(tx: Transaction, webhooks: bool) -> None:
-    """Our webhooks are up now: go on with the time since when they are, or start it anew after a gap."""
-    if webhooks:
-        tx.run(SQL["webhooks_seen"], (tx.now, tx.now - WEBHOOKS_PATIENCE))
-
-
-def webhooks_up_since(tx: Transaction) -> int | None:
-    """Store time since which webhooks have been received without a gap; None while they are not."""
-    row = tx.one(SQL["webhooks_up"], (tx.now - WEBHOOKS_PATIENCE,))
-    return None if row is None else int(row[0])

@@ -19,16 +19,5 @@ DELETE FROM instance WHERE id IN (SELECT value FROM json_each(?1));
 -- Posts of the instances in ?2 go to ?1.
 UPDATE post SET instance = ?1 WHERE reason IS NULL AND instance IN (SELECT value FROM json_each(?2));
 
--- name: webhooks_seen
--- `value` is when they came up, `seen` when they were last up; a gap since before ?2 starts anew.
-INSERT INTO meta (key, value) VALUES ('webhooks_up_since', ?1 || ' ' || ?1)
-ON CONFLICT DO UPDATE SET value =
-    iif(CAST(substr(value, instr(value, ' ') + 1) AS INTEGER) < ?2, ?1, substr(value, 1, instr(value, ' ') - 1))
-    || ' ' || ?1;
-
--- name: webhooks_up
-SELECT CAST(value AS INTEGER) FROM meta
-WHERE key = 'webhooks_up_since' AND CAST(substr(value, instr(value, ' ') + 1) AS INTEGER) >= ?1;
-
 -- name: all_instances
 SELECT id, host, pid, version, webhooks, started_at, seen_at FROM instance ORDER BY started_at, id;

@@ -1,19 +1,17 @@
 """Webhook posts and the receipts in them."""
 
-import zlib
 from collections.abc import Sequence
 
-import msgspec
-
 from sendonce.domain.errors import NotFound
-from sendonce.domain.outcome import DeliveryError
+from sendonce.domain.lease import Advanced
+from sendonce.domain.outcome import Answer, DeliveryError
 from sendonce.domain.receipt import Receipt
 from sendonce.domain.state import MessageState, Stage
 from sendonce.store.protocol import Applied, Post
+from sendonce.store.sqlite import answers as answers_
 from sendonce.store.sqlite import leases
-from sendonce.store.sqlite.answers import SQL as ANSWERS_SQL
-from sendonce.store.sqlite.answers import accepted_before, refuse
 from sendonce.store.sqlite.doubles import another_accepted, count_doubles, uncount_double
+from sendonce.store.sqlite.ids import find_by_id, id_entry, keep_stray, save_ids, take_strays
 from sendonce.store.sqlite.leases import OpenLease
 from sendonce.store.sqlite.reactions import REWOUND, pause_contract
 from sendonce.store.sqlite.rows import (
@@ -30,12 +28,24 @@ from sendonce.store.sqlite.rows import (
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction, keys_json
 from sendonce.store.sqlite.unknowns import drop_unknown, note_flow
+from sendonce.store.sqlite.verdicts import accepted_before, refuse
 
 SQL = load("receipts")
 
 _ACTIVE, _COMPLETED, _UNKNOWN = MessageState.ACTIVE, MessageState.COMPLETED, MessageState.UNKNOWN
 _FURTHEST = {Stage.SENT: "sent", Stage.DELIVERED: "delivered", Stage.READ: "read"}
 _TIME = {Stage.SENT: "sent_at", Stage.DELIVERED: "delivered_at", Stage.READ: "read_at"}
+
+
+def advance(
+    tx: Transaction, lease_id: int, contract: str, sender: int, answers: Sequence[Answer], start_to: int, close: bool
+) -> Advanced:
+    """See `Store.advance`. An id that comes with an answer may explain a receipt that was here before."""
+    advanced, ids = answers_.advance(tx, lease_id, contract, sender, answers, start_to, close)
+    overtaken = take_strays(tx, ids)
+    if overtaken:
+        apply(tx, overtaken, (), ())
+    return advanced
 
 
 def receive(tx: Transaction, channel: str, body: bytes) -> None:
@@ -68,11 +78,11 @@ def apply(
         if _apply(tx, row, attempt, receipt):
             changed[key] = row
             if row.provider_id != known_id:
-                ids.append((zlib.crc32(receipt.provider_id), key, attempt))
+                ids.append(id_entry(receipt.provider_id, key, attempt))
         else:
             repeated += 1
     save_rows(tx, changed.values())
-    tx.insert(ANSWERS_SQL["save_provider_ids"], ids)
+    save_ids(tx, ids)
     if done:
         tx.run(SQL["drop_posts"], (keys_json(done),))
     for post, reason in quarantined:
@@ -86,19 +96,13 @@ def _find(tx: Transaction, receipts: Sequence[Receipt]) -> list[tuple[int, int]]
     for receipt in receipts:
         token = receipt.token
         if token is None:
-            found.append(_by_provider_id(tx, receipt.provider_id))
+            found.append(find_by_id(tx, receipt.provider_id))
             continue
         try:
             found.append((tx.head(token.contract).no << SEQ_BITS | token.seq & SEQ_MASK, token.attempt))
         except NotFound:
             found.append((0, 0))
     return found
-
-
-def _by_provider_id(tx: Transaction, provider_id: bytes) -> tuple[int, int]:
-    for key, attempt in tx.run(SQL["by_provider_id"], (zlib.crc32(provider_id), provider_id)):
-        return key, attempt
-    return 0, 0
 
 
 def _under_watermark(tx: Transaction, key: int, attempt: int) -> MessageRow | None:
@@ -115,7 +119,7 @@ def _under_watermark(tx: Transaction, key: int, attempt: int) -> MessageRow | No
 
 def _keep_stray(tx: Transaction, receipt: Receipt, key: int) -> None:
     """A receipt that no attempt of ours explains. If the contract is ours, the store has lost history: freeze it."""
-    tx.run(SQL["keep_stray"], (msgspec.json.encode(receipt).decode(), tx.now))
+    keep_stray(tx, receipt)
     if key and receipt.token is not None:
         pause_contract(tx, key >> SEQ_BITS, REWOUND)
 

@@ -5,10 +5,10 @@ import msgspec
 from sendonce.domain.contract import OnUnknown
 from sendonce.domain.outcome import DeliveryError, Reaction
 from sendonce.domain.state import ContractState, MessageState
-from sendonce.store.sqlite.instances import webhooks_up_since
 from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, error_json, load_rows, save_rows
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction, keys_json
+from sendonce.store.sqlite.uptime import webhooks_up_since
 
 SQL = load("unknowns")
 

@@ -197,12 +197,15 @@ CREATE TABLE post (
 CREATE INDEX post_waiting ON post (instance, id) WHERE reason IS NULL;
 CREATE INDEX post_quarantined ON post (id) WHERE reason IS NOT NULL;
 
--- Receipts for attempts that this store never started.
+-- Receipts that no attempt explains, yet or ever.
 CREATE TABLE stray (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash        INTEGER,                      -- of the provider id, when the receipt came without a token
     receipt     TEXT NOT NULL,                -- JSON
     received_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX stray_by_hash ON stray (hash) WHERE hash IS NOT NULL;
+CREATE INDEX stray_by_age ON stray (received_at);
 
 CREATE TABLE once (
     key         TEXT PRIMARY KEY,

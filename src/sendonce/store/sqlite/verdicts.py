@@ -1,0 +1,56 @@
+"""What becomes of a message when an attempt is refused, or an earlier one turns out to have been accepted: the same
+whether an answer or a receipt says so."""
+
+from sendonce.domain.outcome import DeliveryError
+from sendonce.domain.retry import judge
+from sendonce.domain.state import ContractState, MessageState
+from sendonce.store.sqlite.reactions import react
+from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, error_json
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import ContractHead, Transaction
+from sendonce.store.sqlite.unknowns import drop_unknown
+
+SQL = load("verdicts")
+
+_COMPLETED, _UNKNOWN = MessageState.COMPLETED, MessageState.UNKNOWN
+_DELAYED, _CANCELLED = MessageState.DELAYED, MessageState.CANCELLED
+
+
+def refuse(
+    tx: Transaction, head: ContractHead, row: MessageRow, error: DeliveryError, retry_after: float | None = None
+) -> None:
+    """The attempt of this row was refused, by its answer or a receipt: judge what comes next. `row.tries` are those
+    spent before it."""
+    if retry_after is not None:
+        tx.run(SQL["rest_sender"], (row.sender, tx.now + retry_after * 1000))
+    verdict = judge(
+        error,
+        tries=row.tries,
+        attempt=row.attempt,
+        policy=head.spec.retry,
+        max_defer=head.spec.max_defer,
+        chance=tx.chance,
+    )
+    state = verdict.state
+    if state is _DELAYED and is_cancelled(tx, head.no):
+        # Nothing of it is tried again; what counted as sent and turns out not to be has failed.
+        state = MessageState.FAILED if row.state is _COMPLETED else _CANCELLED
+    tx.move(head.no, row.state, state)
+    row.state, row.tries, row.error = state, verdict.tries, error_json(error)
+    row.due = tx.now + round(verdict.wait * 1000) if state is _DELAYED else None
+    react(tx, head, row.sender, error)
+
+
+def accepted_before(tx: Transaction, row: MessageRow) -> None:
+    """An earlier attempt turns out to have been accepted: the message is done, and a retry that has not started is
+    withdrawn."""
+    if row.state is _COMPLETED:
+        return
+    if row.state is _UNKNOWN:
+        drop_unknown(tx, row.key)
+    tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
+    row.state, row.due = _COMPLETED, None
+
+
+def is_cancelled(tx: Transaction, contract: int) -> bool:
+    return bool(tx.one(SQL["contract_state"], (contract,))[0] == ContractState.CANCELLED)
