@@ -41,6 +41,10 @@ log = structlog.get_logger(__name__)
 SWITCH_INTERVAL = 0.0002
 
 
+#: Connections that may wait to be accepted: a provider posts webhooks in parallel.
+BACKLOG = 2048
+
+
 def all_channels() -> dict[str, Channel]:
     """Every channel, by the word in `"channel": …`."""
     known: list[Channel] = [WhatsApp(), Null()]
@@ -59,6 +63,7 @@ def bind(settings: Settings, fd: int | None = None) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)  # from here on calls wait instead of being refused, while the rest starts
     except OSError as error:
         listener.close()
         raise SettingsError(
@@ -76,15 +81,22 @@ class _Server(uvicorn.Server):
 
 
 class Process:
-    """One running process. `run` returns after `stop` (or SIGTERM, SIGINT) when everything is recorded."""
+    """One running process. `run` returns after `stop` is set, when everything is recorded."""
 
-    def __init__(self, settings: Settings, store: FullStore, channels: Mapping[str, Channel], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: FullStore,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        stop: asyncio.Event,
+    ) -> None:
         self.store = store
         self.settings = settings
         self._channels = channels
         self._clock = clock
         self._metrics = Metrics()
-        self._stop = asyncio.Event()
+        self._stop = stop
         self._posts = asyncio.Event()
         self._readiness = Readiness()
         self._dispatcher = Dispatcher(
@@ -95,16 +107,8 @@ class Process:
             Pace(settings.concurrency, settings.request_timeout, settings.lease_seconds, settings.drain_timeout),
         )
 
-    def stop(self) -> None:
-        """Begin the shutdown."""
-        self._readiness.open = False
-        self._stop.set()
-
     async def run(self, listener: socket.socket | None, ready: Callable[[int], None] | None, dispatch: bool) -> None:
         """Run until stopped. With a `listener` the API is served on it; `ready` is told its port."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
         finished = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             for name, duty, every, wake in self._duties():
@@ -118,6 +122,7 @@ class Process:
             dispatching = tasks.create_task(self._dispatcher.run(), name="dispatcher") if dispatch else None
             await self._stop.wait()
             log.info("stopping")
+            self._readiness.open = False
             self._dispatcher.stop()
             if dispatching is not None:
                 await dispatching
@@ -195,6 +200,9 @@ async def run(
     ready: Callable[[int], None] | None = None,
 ) -> None:
     """Run one process until SIGTERM or SIGINT. `api` is `serve`, without it is `worker`; `ready` gets the port."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tune_interpreter()
     clock = SystemClock()
     async with opened(settings) as store:
@@ -212,4 +220,4 @@ async def run(
             )
         )
         await heartbeat.beat(store)
-        await Process(settings, store, all_channels(), clock).run(listener, ready, dispatch)
+        await Process(settings, store, all_channels(), clock, stop).run(listener, ready, dispatch)

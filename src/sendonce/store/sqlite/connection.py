@@ -60,25 +60,35 @@ def connect(path: Path, *, durable: bool, read_only: bool = False) -> apsw.Conne
         return db
 
 
+def check_ours(path: Path) -> None:
+    """Look at a file before anything is changed in it. StoreUnusable for one that is not ours or is newer."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with translated(path):
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            db.set_busy_timeout(BUSY_TIMEOUT)
+            version, id_ = int(db.pragma("user_version")), db.pragma("application_id")
+            tables = db.execute("SELECT count(*) FROM sqlite_schema").get
+        finally:
+            db.close()
+    if (version or tables) and id_ != APPLICATION_ID:
+        raise StoreUnusable(f"{path} is a database of another program; choose another file.")
+    if version > migrations()[-1][0]:
+        raise StoreUnusable(f"{path} was written by a newer sendonce (schema {version}); upgrade this one.")
+
+
 def migrate(db: apsw.Connection, path: Path) -> None:
-    """Bring a new or older file up to date in one transaction. StoreUnusable for one that is newer or not ours."""
-    known = migrations()
+    """Bring a new or older file up to date in one transaction."""
     with translated(path):
         db.execute("BEGIN IMMEDIATE")
         try:
             version = int(db.pragma("user_version"))
-            tables = db.execute("SELECT count(*) FROM sqlite_schema").get
-            if version == 0 and tables:
-                raise StoreUnusable(f"{path} is a database of another program; choose another file.")
-            if version and db.pragma("application_id") != APPLICATION_ID:
-                raise StoreUnusable(f"{path} is a database of another program; choose another file.")
-            if version > known[-1][0]:
-                raise StoreUnusable(f"{path} was written by a newer sendonce (schema {version}); upgrade this one.")
-            for number, script in known:
+            for number, script in migrations():
                 if number > version:
                     db.execute(script)
             db.pragma("application_id", APPLICATION_ID)
-            db.pragma("user_version", known[-1][0])
+            db.pragma("user_version", max(version, migrations()[-1][0]))
         except BaseException:
             db.execute("ROLLBACK")
             raise

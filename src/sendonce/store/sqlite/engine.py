@@ -42,7 +42,7 @@ from sendonce.store.sqlite import (
     verify,
     views,
 )
-from sendonce.store.sqlite.connection import check_sqlite, connect, migrate, translated
+from sendonce.store.sqlite.connection import check_ours, check_sqlite, connect, migrate, translated
 from sendonce.store.sqlite.leases import Grant
 from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.reader import Readers
@@ -74,6 +74,7 @@ class SqliteStore:
         self.instance = secrets.token_hex(8)
         self._webhooks = False
         self._locks = InstanceLocks(path)
+        check_ours(path)
         db = connect(path, durable=durable)
         migrate(db, path)
         with translated(path):
