@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ def report(scenario: str, figures: Sequence[Figure]) -> Report:
 
 
 def machine() -> dict[str, Any]:
-    """Cores, memory, versions."""
+    """Cores, memory, versions, and how much of a core a process gets."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
         "cores": os.cpu_count(),
@@ -41,7 +42,20 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "sqlite": apsw.sqlite_lib_version(),
+        "cpuShare": cpu_share(),
     }
+
+
+def cpu_share(seconds: float = 1.0) -> float:
+    """The share of its time that a busy loop really runs: well below 1 on a machine whose host has others to serve,
+    and then absolute figures say little."""
+    started = last = time.perf_counter()
+    lost = 0.0
+    while (now := time.perf_counter()) < started + seconds:
+        if now - last > 0.002:
+            lost += now - last
+        last = now
+    return round(1 - lost / (last - started), 2)
 
 
 def show(result: Report, as_json: bool) -> None:

@@ -26,14 +26,19 @@ def import_(
 
 
 @bench.command()
-def dispatch(messages: Messages = 1_000_000, concurrency: Concurrency = 500, as_json: options.AsJson = False) -> None:
+def dispatch(
+    messages: Messages = 1_000_000,
+    concurrency: Concurrency = 500,
+    stretches: Annotated[int, typer.Option(min=1)] = 15,
+    as_json: options.AsJson = False,
+) -> None:
     """Dispatch through a channel without a socket."""
     from sendonce.bench.dispatch import dispatch as measure
     from sendonce.bench.report import show
     from sendonce.compose import tune_interpreter
 
     tune_interpreter()
-    show(uvloop.run(measure(messages, concurrency)), as_json)
+    show(uvloop.run(measure(messages, concurrency, stretches)), as_json)
 
 
 @bench.command()

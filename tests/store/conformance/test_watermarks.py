@@ -208,3 +208,19 @@ async def test_an_unsent_that_is_repeated_takes_back_nothing_new(ledger: Ledger)
     assert await ledger.counts(contract) == Counts(active=2)
     await ledger.answer(lease, {0: Unsent("late")}, close=True)
     assert await ledger.states(contract) == ["active", "unknown"]
+
+
+async def test_the_end_of_a_lease_doubts_nothing_that_another_has_started(ledger: Ledger) -> None:
+    """A retry that one worker gave back and another one started is no doubt of the first one's when it closes."""
+    contract = await ledger.contract_of(2)
+    other = await ledger.another("w2")
+    await ledger.settled(contract.id, RETRY)
+    ledger.engine.pass_time(2)
+    lease = await ledger.started()
+    await ledger.answer(lease, {0: Unsent("late")})
+    again = await other.started()
+    assert (seqs(again), attempts(again)) == ([1], [2])
+    await ledger.accept(lease, [1], close=True)
+    assert await ledger.states(contract) == ["active", "completed"]
+    await other.accept(again, close=True)
+    assert await ledger.counts(contract) == Counts(completed=2)

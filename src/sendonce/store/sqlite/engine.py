@@ -43,6 +43,7 @@ from sendonce.store.sqlite import (
     views,
 )
 from sendonce.store.sqlite.connection import check_ours, check_sqlite, connect, migrate, translated
+from sendonce.store.sqlite.inbox import Inbox
 from sendonce.store.sqlite.leases import Grant
 from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.reader import Readers
@@ -91,6 +92,7 @@ class SqliteStore:
         self._seen_version = 0
         self._db = db
         self._writer = Writer(db, path, transaction(db), self._on_commit)
+        self._inbox = Inbox(self._writer)
         self._readers = Readers(path, transaction)
 
     # -- the process ---------------------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ class SqliteStore:
 
     async def receive(self, channel: str, body: bytes) -> None:
         """See `Store.receive`."""
-        await self._writer.run(receipts.receive, channel, body)
+        await self._inbox.receive(channel, body)
 
     async def posts(self, limit: int) -> list[Post]:
         """See `Store.posts`."""

@@ -48,11 +48,6 @@ def advance(
     return advanced
 
 
-def receive(tx: Transaction, channel: str, body: bytes) -> None:
-    """See `Store.receive`."""
-    tx.run(SQL["receive"], (tx.instance, channel, body, tx.wall))
-
-
 def posts(tx: Transaction, limit: int) -> list[Post]:
     """See `Store.posts`."""
     return [Post(*row) for row in tx.run(SQL["posts_to_apply"], (tx.instance, limit)).fetchall()]

@@ -1,6 +1,3 @@
--- name: receive
-INSERT INTO post (instance, channel, body, received_at) VALUES (?1, ?2, ?3, ?4);
-
 -- name: posts_to_apply
 SELECT id, channel, body, received_at FROM post WHERE instance = ?1 AND reason IS NULL ORDER BY id LIMIT ?2;
 

@@ -1,0 +1,63 @@
+"""Webhook posts on their way in: those that come together are written together, in one step instead of one each."""
+
+import asyncio
+from collections import deque
+
+import msgspec
+
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.writer import Writer
+
+SQL = load("inbox")
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    channel: str
+    body: bytes
+    durable: asyncio.Future[None]
+
+
+class Inbox:
+    """Belongs to one event loop; the writer's thread takes what waits when its turn comes."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._waiting: deque[_Waiting] = deque()
+        self._called = False  # a write is queued that has not taken anything yet
+        self._writes: set[asyncio.Task[None]] = set()
+
+    async def receive(self, channel: str, body: bytes) -> None:
+        """See `Store.receive`."""
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # First in line, then the look at the flag: the writer lowers the flag before it takes the line.
+        self._waiting.append(_Waiting(channel, body, durable))
+        if not self._called:
+            self._called = True
+            write = asyncio.create_task(self._write())
+            self._writes.add(write)
+            write.add_done_callback(self._writes.discard)
+        await durable
+
+    async def _write(self) -> None:
+        taken: list[_Waiting] = []
+        try:
+            await self._writer.run(self._take, taken)
+        except Exception as error:  # whatever it was, each caller gets it
+            if not taken:  # it failed before its turn came
+                self._called = False
+                taken.extend(self._waiting)
+                self._waiting.clear()
+            for one in taken:
+                if not one.durable.cancelled():
+                    one.durable.set_exception(error)
+        else:
+            for one in taken:
+                if not one.durable.cancelled():
+                    one.durable.set_result(None)
+
+    def _take(self, tx: Transaction, taken: list[_Waiting]) -> None:
+        self._called = False
+        while self._waiting:
+            taken.append(self._waiting.popleft())
+        tx.insert(SQL["keep_posts"], [(tx.instance, one.channel, one.body, tx.wall) for one in taken])

@@ -1,0 +1,2 @@
+-- name: keep_posts
+INSERT INTO post (instance, channel, body, received_at);
