@@ -289,6 +289,6 @@ class StoreMachine(RuleBasedStateMachine):
                 assert not heard.good or message.state is MessageState.COMPLETED, f"{message} but {heard}"
 
 
-# A run is some 40 transactions of three stores: fewer of them than a plain property has, to stay under half a minute.
+# A run is some 40 transactions of three stores: fewer of them than a plain property has, to stay under 40 seconds.
 StoreMachine.TestCase.settings = settings(stateful_step_count=40, max_examples=settings().max_examples * 6 // 10)
 TestStoreMachine = pytest.mark.filterwarnings("error")(StoreMachine.TestCase)

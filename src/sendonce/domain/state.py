@@ -21,6 +21,7 @@ The numbers are stored: never change one, only add.
 """
 
 from enum import IntEnum
+from typing import Self
 
 
 class _Labelled(IntEnum):
@@ -30,7 +31,7 @@ class _Labelled(IntEnum):
         return self.name.lower()
 
     @classmethod
-    def labelled(cls, label: str) -> "_Labelled":
+    def labelled(cls, label: str) -> Self:
         """The state by its word. ValueError if there is none."""
         for state in cls:
             if state.label == label:
@@ -89,7 +90,7 @@ FINISHED = frozenset({ContractState.COMPLETED, ContractState.CANCELLED, Contract
 
 _C = ContractState
 CONTRACT_TRANSITIONS: dict[ContractState, frozenset[ContractState]] = {
-    _C.DRAFT: frozenset({_C.SCHEDULED, _C.WAITING, _C.PAUSED, _C.CANCELLED, _C.FAILED}),
+    _C.DRAFT: frozenset({_C.SCHEDULED, _C.WAITING, _C.CANCELLED, _C.FAILED}),
     _C.SCHEDULED: frozenset({_C.WAITING, _C.PAUSED, _C.CANCELLED, _C.FAILED}),
     _C.WAITING: frozenset({_C.ACTIVE, _C.PAUSED, _C.COMPLETED, _C.CANCELLED, _C.FAILED}),
     _C.ACTIVE: frozenset({_C.PAUSED, _C.COMPLETED, _C.CANCELLED}),

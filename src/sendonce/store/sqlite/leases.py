@@ -181,7 +181,8 @@ def end(tx: Transaction, lease: OpenLease, cause: str) -> Expired:
         silent = [MessageRow(key, MessageState.ACTIVE, 1, 0, lease=lease.id) for key in keys if key not in rows]
     else:
         rows = load_rows(tx, keys)
-        silent = [row for row in rows.values() if row.state is MessageState.ACTIVE]
+        # One that came back unsent may be another lease's by now.
+        silent = [row for row in rows.values() if row.state is MessageState.ACTIVE and row.lease == lease.id]
     for row in silent:
         row.sender = lease.sender
         note_unknown(tx, row, cause, lease.granted_at, min(tx.now, lease.expires_at))

@@ -207,6 +207,7 @@ def _apply_to_earlier(tx: Transaction, row: MessageRow, attempt: int, receipt: R
             continue
         if receipt.provider_id and not before.provider_id:
             before.provider_id = receipt.provider_id.hex().upper()
+            save_ids(tx, [id_entry(receipt.provider_id, row.key, attempt)])
         if receipt.stage is None:
             if before.stage is not None and before.stage != Stage.ACCEPTED:
                 return False
