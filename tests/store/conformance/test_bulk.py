@@ -227,3 +227,30 @@ async def test_what_runs_is_not_deleted(ledger: Ledger) -> None:
     await ledger.store.delete_contract(contract.id)
     await ledger.work_off()
     assert await ledger.store.contracts() == []
+
+
+async def test_a_receipt_for_a_deleted_contract_moves_no_count(ledger: Ledger) -> None:
+    """Its rows may still be there, in pieces to come; the sums over all contracts are without them."""
+    contract = await ledger.contract_of(2)
+    lease = await ledger.started()
+    await ledger.answer(lease, {0: Unknown("timeout"), 1: Unknown("timeout")}, close=True)
+    await ledger.store.act(contract.id, Action.CANCEL)
+    await ledger.store.delete_contract(contract.id)
+    other = await ledger.another("w2")
+    await other.report(lease, 0, Stage.SENT)
+    ledger.engine.pass_time(8 * 24 * 3600)
+    await ledger.store.settle(60)
+    assert (await ledger.store.tally()).messages == Counts()
+    await ledger.work_off(1)
+
+
+async def test_trimming_an_old_list_spares_a_newer_one(ledger: Ledger) -> None:
+    """A long list, a short one and a long one again: what the first left behind is not taken from the third."""
+    made = await ledger.contract_of(40, start=False)
+    for size in (5, 30):
+        import_ = await ledger.store.begin_import(made.id, [])
+        await ledger.store.append(import_, [(phone(n), ()) for n in range(size)])
+        await ledger.store.seal(import_, 0)
+    await ledger.work_off(3)
+    await ledger.store.act(made.id, Action.START)
+    assert len(await ledger.handed()) == 30

@@ -130,7 +130,13 @@ def _id_entries(tx: Transaction, low: int, high: int) -> str:
 
 
 def _trim_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
-    keys = [row[0] for row in tx.run(SQL["recipient_keys"], (after, (contract + 1) << SEQ_BITS, limit))]
+    """Delete what an earlier, longer list left behind the sealed one. Another upload may have come meanwhile: while it
+    runs nothing is behind anything, and its seal looks again."""
+    sealed, total = tx.one(SQL["extent"], (contract,))
+    if not sealed:
+        return None
+    end = max(after, (contract << SEQ_BITS) + total)
+    keys = [row[0] for row in tx.run(SQL["recipient_keys"], (end, (contract + 1) << SEQ_BITS, limit))]
     if keys:
         tx.run(SQL["delete_recipient"], (keys[0] - 1, keys[-1]))
     return int(keys[-1]) if len(keys) == limit else None

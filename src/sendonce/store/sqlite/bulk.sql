@@ -35,6 +35,9 @@ SELECT state FROM contract WHERE no = ?1;
 -- name: due_keys
 SELECT key FROM message WHERE key >> 32 = ?1 AND due IS NOT NULL LIMIT ?2;
 
+-- name: extent
+SELECT sealed, total FROM contract WHERE no = ?1;
+
 -- name: recipient_keys
 SELECT key FROM recipient WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3;
 

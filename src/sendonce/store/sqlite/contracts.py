@@ -178,7 +178,7 @@ def seal(tx: Transaction, import_: Import, duplicates: int) -> Contract:
     tx.add(import_.no, "waiting", row[0])
     end = (import_.no << SEQ_BITS) + row[0]
     if tx.one(SQL["rows_behind"], (end, (import_.no + 1) << SEQ_BITS))[0]:
-        bulk.plan(tx, "trim", import_.no, next_key=end)
+        bulk.plan(tx, "trim", import_.no)
     return _settled_books(tx, import_.contract)
 
 
@@ -253,7 +253,9 @@ def delete(tx: Transaction, id_: str) -> None:
         raise WrongState(f"Messages of contract {id_} are still on their way; delete it in a minute.")
     for state in MessageState:
         tx.add(current.no, state.label, -current.counts.of(state))
+    tx.balance()  # from here on its counts are nobody's
     tx.run(SQL["delete"], (current.no,))
+    tx.run(SQL["drop_unknowns"], (current.no << SEQ_BITS, (current.no + 1) << SEQ_BITS))
     bulk.plan(tx, "delete", current.no)
     tx.forget()
 

@@ -85,3 +85,7 @@ UPDATE contract SET state = ?2, causes = '[]', finished_at = ?3 WHERE no = ?1;
 
 -- name: delete
 UPDATE contract SET deleting = 1 WHERE no = ?1;
+
+-- name: drop_unknowns
+-- Nothing is to be settled any more in a contract that is being deleted.
+DELETE FROM unknown WHERE key > ?1 AND key < ?2;

@@ -118,7 +118,10 @@ class Transaction:
         """Write the books; at the end of the mutation, or before it reads a contract that it changed."""
         total: defaultdict[str, int] = defaultdict(int)
         for contract, books in self._books.items():
-            state, open_, sealed = self.one(_balance_contract(), [books[counter] for counter in _COUNTERS] + [contract])
+            changes = [books[counter] for counter in _COUNTERS]
+            state, open_, sealed, deleting = self.one(_balance_contract(), [*changes, contract])
+            if deleting:
+                continue  # it left the sums already; a late receipt does not bring it back
             for label in _STATES:
                 total[label] += books[label]
             if sealed and open_ == 0 and state in (ContractState.WAITING, ContractState.ACTIVE, ContractState.PAUSED):
@@ -153,7 +156,7 @@ def _balance_contract() -> str:
     changes = ", ".join(f"{counter} = {counter} + ?" for counter in _COUNTERS)
     return (
         f"UPDATE contract SET {changes} WHERE no = ? "  # noqa: S608 - column names of our own
-        "RETURNING state, waiting + active + delayed + unknown, sealed"
+        "RETURNING state, waiting + active + delayed + unknown, sealed, deleting"
     )
 
 
