@@ -103,11 +103,11 @@ def test_details_are_kept_but_not_without_end() -> None:
 
 
 def test_our_own_words() -> None:
-    """A connection that never came about is tried again."""
+    """A connection that never came about rests the sender and costs no message a try."""
     error = own("connect_failed", "refused")
     assert (error.code, error.reaction, error.retry_in, error.detail) == (
         "connect_failed",
-        Reaction.RETRY,
+        Reaction.SLOW_DOWN,
         2.0,
         "refused",
     )

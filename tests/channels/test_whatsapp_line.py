@@ -212,9 +212,9 @@ async def test_an_unlisted_429_is_throttling() -> None:
 
 
 def is_connect_failed(outcome: Outcome) -> bool:
-    return isinstance(outcome, Refused) and (outcome.error.code, outcome.error.reaction) == (
+    return isinstance(outcome, Throttled) and (outcome.error.code, outcome.error.reaction) == (
         "connect_failed",
-        Reaction.RETRY,
+        Reaction.SLOW_DOWN,
     )
 
 
@@ -225,7 +225,7 @@ async def test_a_refused_connection_is_provably_unsent() -> None:
         async with line_to(f"http://127.0.0.1:{unused.getsockname()[1]}/x") as line:
             refused = await line.send(BODY, 10)
     assert is_connect_failed(refused)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Throttled)
     assert "refused" in refused.error.detail
 
 

@@ -34,8 +34,11 @@ class Bench:
         self.dispatcher = Dispatcher(store, {"whatsapp": WhatsApp()}, SystemClock(), Metrics(), pace)
         self._running: asyncio.Task[None] | None = None
 
-    async def sender(self, name: str = "main", rate: float | None = None, token: str = "simulator-token") -> Sender:
-        settings = {"phoneNumberId": "100000000000001", "accessToken": token, "baseUrl": self.simulator.url}
+    async def sender(
+        self, name: str = "main", rate: float | None = None, token: str = "simulator-token", url: str | None = None
+    ) -> Sender:
+        base = url or self.simulator.url
+        settings = {"phoneNumberId": "100000000000001", "accessToken": token, "baseUrl": base}
         account = await self.store.create_account(Account("", 0, name, "whatsapp", settings, (), 0))
         return await self.store.create_sender(Sender("", 0, name, "whatsapp", account, rate, {}, (), 0))
 

@@ -1,6 +1,7 @@
 """The dispatcher end to end: what people get, and what the ledger says about it."""
 
 import asyncio
+import socket
 from collections import Counter
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from sendonce.domain.sender import Sender
 from sendonce.domain.state import ContractState
 from sendonce.simulator import Behaviour, Faults, oracle
-from sendonce.store.protocol import Action, MessageFilter
+from sendonce.store.protocol import Action, Kind, MessageFilter
 
 from .conftest import IMPATIENT, Bench, Make
 
@@ -142,7 +143,8 @@ async def test_bad_token_pauses_the_account(bench: Make) -> None:
     assert paused.account.causes == ("error:190",)
     await one.until(contract.id, lambda c: c.counts.active == 0)
     mended = {**paused.account.settings, "accessToken": "simulator-token"}
-    await one.store.change_account(msgspec.structs.replace(paused.account, settings=mended, causes=()))
+    await one.store.change_account(msgspec.structs.replace(paused.account, settings=mended))
+    await one.store.resume(Kind.ACCOUNT, paused.account.id)
     done = await one.until(contract.id, lambda c: c.state is ContractState.COMPLETED)
     assert done.counts.completed == 50
 
@@ -164,3 +166,21 @@ async def test_unusable_settings_pause_the_sender(bench: Make) -> None:
     assert "settings" in paused.causes
     waiting = await one.until(contract.id, lambda c: c.counts.active == 0)
     assert waiting.counts.waiting == 5
+
+
+async def test_an_outage_costs_no_tries(bench: Make) -> None:
+    """While nothing listens at the provider's address all waits; when it is back everything goes out."""
+    one = await bench()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        sender = await one.sender(url=f"http://127.0.0.1:{unused.getsockname()[1]}")
+        contract = await one.contract(20)
+        one.start()
+        held = await one.until(contract.id, lambda c: c.attempts > 0 and c.counts.active == 0)
+        assert held.counts.failed == 0
+    back = {**sender.account.settings, "baseUrl": one.simulator.url}
+    await one.store.change_account(msgspec.structs.replace(sender.account, settings=back))
+    done = await one.until(contract.id, lambda c: c.state is ContractState.COMPLETED)
+    assert done.counts.completed == 20
+    messages = await one.store.messages(contract.id, MessageFilter(), 20)
+    assert {message.tries for message in messages} == {1}

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from sendonce.domain.contract import Contract, ContractSpec, Counts, Text, new_id
 from sendonce.domain.lease import Advanced, Lease, Nothing
 from sendonce.domain.message import Message
@@ -13,7 +11,7 @@ from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Outcome, Re
 from sendonce.domain.receipt import Receipt, Token
 from sendonce.domain.sender import Account, Sender
 from sendonce.domain.state import Stage
-from sendonce.store.protocol import Action, Applied, Expired, FullStore, MessageFilter
+from sendonce.store.protocol import Action, Applied, Expired, FullStore, Kind, MessageFilter
 
 from .engines import Engine
 
@@ -57,10 +55,10 @@ class Ledger:
 
     async def pause(self, what: Sender | Account, *causes: str) -> None:
         """Pause a sender or an account for these causes and no others; none ends the pause."""
-        if isinstance(what, Sender):
-            await self.store.change_sender(msgspec.structs.replace(what, causes=causes))
-        else:
-            await self.store.change_account(msgspec.structs.replace(what, causes=causes))
+        kind = Kind.SENDER if isinstance(what, Sender) else Kind.ACCOUNT
+        await self.store.resume(kind, what.id)
+        for cause in causes:
+            await self.store.pause(kind, what.id, cause)
 
     async def contract_of(self, n: int, start: bool = True, **spec: Any) -> Contract:
         """A sealed contract of `n` messages to the sender `line`, started unless told otherwise."""

@@ -16,9 +16,10 @@ class Slots:
     window, and a slot that passed unused is gone, so the rate is never exceeded to catch up.
     """
 
-    def __init__(self, lease: Lease, received_at: float) -> None:
-        # Counted from when the grant was received, which is later than when it was made: never early.
-        self.first = received_at + (lease.first_slot - lease.granted_at) / 1000
+    def __init__(self, lease: Lease, local: float, store: int) -> None:
+        """`local` (seconds) and `store` (milliseconds) are the same moment on both clocks. Slots keep their place in
+        store time, also when the grant came late: those that passed are lost, and no two windows overlap."""
+        self.first = local + (lease.first_slot - store) / 1000
         self.interval = lease.interval / 1000
         self.paced = lease.interval > 0
         self._tolerance = max(self.interval, TOLERANCE)

@@ -69,6 +69,7 @@ class Window:
         metrics: Metrics,
         on_progress: Callable[[], None],
         asked_at: float,
+        received: tuple[float, int],
         longest: float,
         concurrency: int,
     ) -> None:
@@ -84,7 +85,7 @@ class Window:
         self.unanswered = 0  # started, outcome still to come
         self._store = store
         self._clock = clock
-        self._slots = Slots(lease, clock.steady())
+        self._slots = Slots(lease, *received)
         self._ahead = Ahead(concurrency, 1000 / lease.interval if lease.interval else None)
         self._pending: deque[Message] = deque()  # started, waiting for their slots
         self._answers: list[Answer] = []

@@ -11,13 +11,12 @@ from sendonce.dispatch.lines import Lines
 from sendonce.dispatch.ready import Ready
 from sendonce.dispatch.window import STORE_RETRY, Window
 from sendonce.domain.clock import Clock
-from sendonce.domain.errors import SettingsError, StoreError
+from sendonce.domain.errors import InvalidInput, SendonceError, SettingsError, StoreError
 from sendonce.domain.lease import Lease, Nothing
 from sendonce.domain.message import Message
 from sendonce.domain.outcome import Accepted, DeliveryError, Outcome, Reaction, Refused, Throttled, Unknown
-from sendonce.domain.sender import Sender
 from sendonce.observe.metrics import Metrics
-from sendonce.store.protocol import FullStore
+from sendonce.store.protocol import FullStore, Kind
 
 log = structlog.get_logger(__name__)
 
@@ -127,11 +126,23 @@ class Dispatcher:
 
     async def _open(self, lease: Lease, asked_at: float) -> None:
         try:
-            line = self._lines.line(lease.sender)
-        except SettingsError as error:
+            # The store's answer first: a moment of ours taken before it would make slots early.
+            now = await self._store.now()
+            received = (self._clock.steady(), now)
+            window = self._window(lease, asked_at, received)
+        except (SettingsError, InvalidInput) as error:
             await self._unusable(lease, error)
             return
-        window = Window(
+        if self._stopping.is_set():
+            window.stop("shutdown")
+        task = asyncio.create_task(window.run())
+        self._windows[window] = task
+        self._progress()
+        task.add_done_callback(lambda done: self._closed(window, done))
+
+    def _window(self, lease: Lease, asked_at: float, received: tuple[float, int]) -> Window:
+        line = self._lines.line(lease.sender)
+        return Window(
             self._store,
             lease,
             line,
@@ -140,20 +151,16 @@ class Dispatcher:
             metrics=self._metrics,
             on_progress=self._progress,
             asked_at=asked_at,
+            received=received,
             longest=self._pace.lease_seconds - self._pace.request_timeout - MARGIN,
             concurrency=self._pace.concurrency,
         )
-        if self._stopping.is_set():
-            window.stop("shutdown")
-        task = asyncio.create_task(window.run())
-        self._windows[window] = task
-        self._progress()
-        task.add_done_callback(lambda done: self._closed(window, done))
 
     def _closed(self, window: Window, done: asyncio.Task[None]) -> None:
         self._windows.pop(window, None)
         self._progress()
         if not done.cancelled() and (error := done.exception()) is not None:
+            window.stop("failed")  # nothing would record what its messages still in the queue come to
             log.error("window_failed", lease=window.lease.id, exc_info=error)
 
     def _progress(self) -> None:
@@ -165,12 +172,15 @@ class Dispatcher:
                 window.begin()
                 break
 
-    async def _unusable(self, lease: Lease, error: SettingsError) -> None:
+    async def _unusable(self, lease: Lease, error: SendonceError) -> None:
         """The sender's settings lead nowhere: pause it, so that its messages wait for a person."""
         log.error("sender_unusable", sender=lease.sender.name, error=str(error))
-        sender: Sender = await self._store.sender(lease.sender.id)
-        await self._store.change_sender(msgspec.structs.replace(sender, causes=(*sender.causes, "settings")))
-        await self._store.advance(lease, (), 0, close=True)
+        try:
+            await self._store.pause(Kind.SENDER, lease.sender.id, "settings")
+            await self._store.advance(lease, (), 0, close=True)
+        except StoreError as failure:  # the lease runs out by itself, and the next one brings us back here
+            log.warning("store_failed", doing="pause", error=str(failure))
+            await self._pause(STORE_RETRY[1])
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

@@ -14,13 +14,16 @@ Duty = Callable[[], Awaitable[bool]]
 
 
 async def keep(name: str, duty: Duty, every: float, stop: asyncio.Event, wake: asyncio.Event | None = None) -> None:
-    """Run a duty every `every` seconds, at once while it says that there is more, and whenever `wake` is set. A store
-    that fails is asked again in the next round: a duty never ends the process."""
+    """Run a duty every `every` seconds, at once while it says that there is more, and whenever `wake` is set. What
+    fails is tried again in the next round: a duty never ends the process."""
     while not stop.is_set():
         try:
             more = await duty()
         except StoreError as error:
             log.warning("store_failed", doing=name, error=str(error))
+            more = False
+        except Exception:  # a fault of ours in one duty must not end the sending
+            log.exception("duty_failed", duty=name)
             more = False
         if more:
             continue

@@ -10,15 +10,17 @@ from sendonce.store.protocol import FullStore
 from sendonce.store.sqlite.engine import open_sqlite
 
 
-async def open_store(url: str, clock: Clock | None = None, chance: Callable[[], float] = random.random) -> FullStore:
+async def open_store(
+    url: str, clock: Clock | None = None, chance: Callable[[], float] = random.random, *, create: bool = True
+) -> FullStore:
     """Open a store: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://:memory:`. SettingsError for any
-    other URL, StoreError when it cannot be opened."""
+    other URL, and with `create` False for one where nothing is yet; StoreError when it cannot be opened."""
     scheme, separator, rest = url.partition("://")
     if scheme == "sqlite" and separator:
         if rest == ":memory:":
-            return await open_sqlite(None, clock or SystemClock(), chance)
+            return open_sqlite(None, clock or SystemClock(), chance, create)
         if rest.startswith("/") and len(rest) > 1:
-            return await open_sqlite(Path(rest[1:]), clock or SystemClock(), chance)
+            return open_sqlite(Path(rest[1:]), clock or SystemClock(), chance, create)
     raise SettingsError(
         f"store: {url!r} is no store; use sqlite:///file.db, sqlite:////absolute/file.db or sqlite://:memory:"
     )

@@ -31,6 +31,13 @@ class Action(StrEnum):
     CANCEL = "cancel"
 
 
+class Kind(StrEnum):
+    """What a directory lists, and what can be paused for itself."""
+
+    ACCOUNT = "account"
+    SENDER = "sender"
+
+
 class MessageFilter(msgspec.Struct, frozen=True):
     """Which messages. None leaves a condition out. `after` is the last `seq` of the page before."""
 
@@ -156,9 +163,9 @@ class Store(Protocol):
         """Start, pause, resume or cancel. Doing what is done already changes nothing.
 
         `start`: *when* sealed and not empty, *then* it is waiting. `pause`: *then* the cause is in its set and no
-        message starts that had not. `resume`: *then* the cause is gone (all causes with cause `*`) and with the last
-        one the pause. `cancel`: *then* nothing starts any more; what waits is cancelled, what is under way ends as it
-        ends. NotFound, WrongState."""
+        message starts that had not. `resume`: *then* the cause is gone (with `*` all of them, but WrongState while
+        `rewound` is among them: that one has to be named) and with the last one the pause. `cancel`: *then* nothing
+        starts any more; what waits is cancelled, what is under way ends as it ends. NotFound, WrongState."""
         ...
 
     async def retry(self, contract: str | None, filter: MessageFilter, force: bool = False) -> int:
@@ -167,8 +174,8 @@ class Store(Protocol):
         ...
 
     async def delete_contract(self, contract: str) -> None:
-        """*When* it is finished or a draft. *Then* it is gone from all views; its rows go in pieces. NotFound,
-        WrongState."""
+        """*When* it is finished or a draft, and nothing of it is on its way or unknown. *Then* it is gone from all
+        views; its rows go in pieces. NotFound, WrongState."""
         ...
 
     async def work_off(self, limit: int = 2000) -> bool:
@@ -242,11 +249,20 @@ class Directory(Protocol):
         ...
 
     async def change_account(self, account: Account) -> Account:
-        """Replace name, settings and causes. NotFound, Conflict."""
+        """Replace name and settings. What it is paused for stays as it is. NotFound, Conflict."""
         ...
 
     async def change_sender(self, sender: Sender) -> Sender:
-        """Replace name, rate, settings and causes; a pause takes hold within one sub-batch. NotFound, Conflict."""
+        """Replace name, rate and settings. What it is paused for stays as it is. NotFound, Conflict."""
+        ...
+
+    async def pause(self, kind: Kind, name: str, cause: str) -> None:
+        """*Then* the cause is among those that the sender or account is paused for, and nothing of it starts that had
+        not. NotFound."""
+        ...
+
+    async def resume(self, kind: Kind, name: str) -> None:
+        """*Then* the sender or account is paused for nothing. NotFound."""
         ...
 
     async def accounts(self) -> list[Account]: ...

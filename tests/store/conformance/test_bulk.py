@@ -9,7 +9,7 @@ from sendonce.domain.outcome import Reaction, Refused, Unknown
 from sendonce.domain.state import ContractState, MessageState, Stage
 from sendonce.store.protocol import Action, MessageFilter
 
-from ..ledger import FAIL, RETRY, Ledger, error, phone, seqs
+from ..ledger import FAIL, RETRY, Ledger, error, phone, seqs, throttled
 
 ALL = MessageFilter()
 FAILED = MessageFilter(state=MessageState.FAILED)
@@ -232,16 +232,40 @@ async def test_what_runs_is_not_deleted(ledger: Ledger) -> None:
 async def test_a_receipt_for_a_deleted_contract_moves_no_count(ledger: Ledger) -> None:
     """Its rows may still be there, in pieces to come; the sums over all contracts are without them."""
     contract = await ledger.contract_of(2)
-    lease = await ledger.started()
-    await ledger.answer(lease, {0: Unknown("timeout"), 1: Unknown("timeout")}, close=True)
-    await ledger.store.act(contract.id, Action.CANCEL)
-    await ledger.store.delete_contract(contract.id)
     other = await ledger.another("w2")
+    lease = await ledger.started()
+    await ledger.accept(lease, close=True)
     await other.report(lease, 0, Stage.SENT)
-    ledger.engine.pass_time(8 * 24 * 3600)
-    await ledger.store.settle(60)
+    await ledger.store.delete_contract(contract.id)
+    await other.report(lease, 0, error(Reaction.RETRY, "131000"))
+    await other.apply(other.receipt(lease, 1, error(Reaction.RETRY, "131000"), token=False))
     assert (await ledger.store.tally()).messages == Counts()
     await ledger.work_off(1)
+    await other.report(lease, 1, Stage.READ)
+    assert (await ledger.store.tally()).messages == Counts()
+
+
+async def test_what_is_unknown_is_not_deleted(ledger: Ledger) -> None:
+    """As long as nobody knows whether a message went out, its contract and its evidence stay."""
+    contract = await ledger.contract_of(1)
+    await ledger.answer(await ledger.started(), {0: Unknown("timeout")}, close=True)
+    await ledger.store.act(contract.id, Action.CANCEL)
+    with pytest.raises(WrongState, match="nobody knows"):
+        await ledger.store.delete_contract(contract.id)
+
+
+async def test_deleting_ends_what_was_still_to_be_done(ledger: Ledger) -> None:
+    """A retry or a cancel that was still in pieces does not come back to the sums of a deleted contract."""
+    for action in (None, Action.CANCEL):
+        contract = await ledger.contract_of(3)
+        await ledger.settled(contract.id, FAIL if action is None else throttled(60))
+        if action is None:
+            await ledger.store.retry(contract.id, ALL)
+        else:
+            await ledger.store.act(contract.id, action)
+        await ledger.store.delete_contract(contract.id)
+        await ledger.work_off()
+        assert (await ledger.store.tally()).messages == Counts()
 
 
 async def test_trimming_an_old_list_spares_a_newer_one(ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from sendonce.domain.contract import Contract, Counts, OnUnknown
 from sendonce.domain.lease import Lease
-from sendonce.domain.outcome import Accepted, Reaction, Unknown
+from sendonce.domain.outcome import Accepted, Reaction, Refused, Unknown
 from sendonce.domain.retry import RetryPolicy
 from sendonce.domain.state import ContractState, Stage
 from sendonce.store.protocol import Action, MessageFilter
@@ -77,6 +77,7 @@ async def test_a_missing_receipt_of_another_proves_nothing(watched: Ledger, rece
     assert await watched.store.settle(WINDOW) == 0
     assert await watched.counts(contract) == Counts(unknown=1, completed=2)
     await watched.apply(*(watched.receipt(lease, position, Stage.SENT) for position in range(2)))
+    await watched.pass_time(5)  # a held one is looked at again after a few seconds
     assert await watched.store.settle(WINDOW) == 1
 
 
@@ -277,3 +278,36 @@ async def test_a_receipt_for_what_was_to_be_sent_again_withdraws_it(watched: Led
     assert await watched.counts(contract) == Counts(completed=3)
     await watched.nothing()
     assert (await watched.store.contract(contract.id)).measured_duplicates == 0
+
+
+async def test_a_receipt_for_a_refused_attempt_hides_no_missing_one(watched: Ledger) -> None:
+    """A provider that refuses and delivers all the same gives a receipt more; another message still lacks its own."""
+    contract = await watched.contract_of(4)
+    lease = await watched.started()
+    await watched.answer(lease, {2: Unknown("timeout"), 3: Refused(error(Reaction.RETRY, "131000"))})
+    await watched.accept(lease, [0, 1], close=True)
+    await watched.report(lease, 0, Stage.SENT)
+    await watched.report(lease, 3, Stage.SENT)
+    await watched.pass_time(10 * WINDOW)
+    assert await watched.store.settle(WINDOW) == 0
+    assert (await watched.counts(contract)).unknown == 1
+
+
+async def test_a_post_that_could_not_be_read_may_have_been_the_receipt(watched: Ledger) -> None:
+    """As long as something unreadable came since, the absence of a receipt proves nothing."""
+    contract, _ = await one_unknown(watched)
+    await watched.store.receive("whatsapp", b"?")
+    (post,) = await watched.store.posts(10)
+    await watched.store.apply([], [], [(post.id, "it is no JSON")])
+    await watched.pass_time(10 * WINDOW)
+    assert await watched.store.settle(WINDOW) == 0
+    assert (await watched.counts(contract)).unknown == 1
+
+
+async def test_a_receipt_without_a_token_may_have_been_the_one(watched: Ledger) -> None:
+    """An unknown message has no provider id yet, so a receipt that finds nothing by its id may be its own."""
+    contract, lease = await one_unknown(watched)
+    assert (await watched.apply(watched.receipt(lease, 2, Stage.SENT, token=False))).strays == 1
+    await watched.pass_time(10 * WINDOW)
+    assert await watched.store.settle(WINDOW) == 0
+    assert (await watched.counts(contract)).unknown == 1

@@ -1,7 +1,7 @@
 """What each answer and each failure of the network proves. What matters most is when a message was *not* sent.
 
 what happened                                           outcome
-no connection came about (DNS, TCP, TLS, its timeout)   Refused connect_failed: not a byte of the request left
+no connection came about (DNS, TCP, TLS, its timeout)   Throttled connect_failed: not a byte of the request left
 an answer with Graph's JSON error                       Refused or Throttled, by the error table
 another 4xx, but not 408; a 3xx                         Refused: somebody read it and said no
 the total time ran out                                  Unknown timeout, connected or not
@@ -92,7 +92,9 @@ def outcome_of_failure(error: PyreqwestError) -> Outcome:
     """What it proves that no whole answer came."""
     causes = _causes(error)
     if NEVER_CONNECTED in causes:
-        return Refused(own("connect_failed", causes[-1]))
+        # Says nothing about the message: the sender rests, and an outage burns nobody's tries.
+        failed = own("connect_failed", causes[-1])
+        return Throttled(failed, failed.retry_in or 0.0)
     if isinstance(error, TimeoutError):
         return Unknown("timeout")
     if isinstance(error, DecodeError):

@@ -53,7 +53,7 @@ def retry(tx: Transaction, contract: str | None, filter: MessageFilter, force: b
 
 def pack_address(address: str | None) -> int | str | None:
     """An address as the recipient table holds it."""
-    if address and address[0] == "+" and address[1:].isdecimal():
+    if address and address[0] == "+" and address[1:].isdecimal() and len(address) <= 18:
         return int(address)
     return address
 

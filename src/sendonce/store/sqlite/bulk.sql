@@ -16,7 +16,7 @@ SELECT no FROM contract WHERE failed > 0 AND deleting = 0 AND state NOT IN (6, 7
 -- name: failed_keys
 -- Failed messages of a contract that match, in order of key, from behind :after on.
 SELECT m.key FROM message AS m
-WHERE m.key >> 32 = :contract AND m.state = 5 AND m.key > :after AND m.key < :end
+WHERE m.key >> 32 = :contract AND m.state = 5 AND m.state <> 4 AND +m.key > :after AND +m.key < :end
   AND (:code IS NULL OR m.error ->> '$.code' = :code)
   AND (:spared IS NULL OR m.error ->> '$.code' <> :spared)
   AND (:recipient IS NULL OR (SELECT r."to" FROM recipient AS r WHERE r.key = m.key) = :recipient)
@@ -24,7 +24,7 @@ ORDER BY m.key LIMIT :limit;
 
 -- name: failed_count
 SELECT count(*) FROM message AS m
-WHERE m.key >> 32 = :contract AND m.state = 5 AND m.key > :after AND m.key < :end
+WHERE m.key >> 32 = :contract AND m.state = 5 AND m.state <> 4 AND +m.key > :after AND +m.key < :end
   AND (:code IS NULL OR m.error ->> '$.code' = :code)
   AND (:spared IS NULL OR m.error ->> '$.code' <> :spared)
   AND (:recipient IS NULL OR (SELECT r."to" FROM recipient AS r WHERE r.key = m.key) = :recipient);

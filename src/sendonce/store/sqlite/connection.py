@@ -1,5 +1,6 @@
 """Opening a database file: versions, pragmas, migrations, and one translation of SQLite's errors into ours."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,14 +41,16 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise StoreUnusable(f"{path} is not a database that can be read ({error}).") from error
-    except apsw.InterruptError as error:
-        raise StoreError(f"{path}: interrupted; nothing was written.") from error
+    except (apsw.InterruptError, apsw.ProtocolError, apsw.NoMemError, apsw.PermissionsError) as error:
+        raise StoreError(f"{path} could not do it now ({error}); nothing was written.") from error
 
 
 def connect(path: Path, *, durable: bool, read_only: bool = False) -> apsw.Connection:
     """One connection. `durable` syncs every commit; a throw-away store doesn't. Errors as in `translated`."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with translated(path):
+        if not read_only:
+            _make_private(path)
         db = apsw.Connection(str(path), flags=flags, statementcachesize=256)
         db.set_busy_timeout(BUSY_TIMEOUT)
         if not read_only:
@@ -58,6 +61,19 @@ def connect(path: Path, *, durable: bool, read_only: bool = False) -> apsw.Conne
         db.pragma("cache_size", -64_000 if not read_only else -16_000)
         db.pragma("temp_store", "MEMORY")
         return db
+
+
+def _make_private(path: Path) -> None:
+    """Make a missing file readable by its owner alone: it holds tokens and phone numbers. SQLite gives its log files
+    the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreUnusable(
+            f"{path} cannot be made ({error.strerror}): check that its folder exists and that you may write in it."
+        ) from error
 
 
 def check_ours(path: Path) -> None:

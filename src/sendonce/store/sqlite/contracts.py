@@ -11,7 +11,7 @@ from sendonce.domain.message import Refusal
 from sendonce.domain.state import FINISHED, ContractState, MessageState
 from sendonce.store.protocol import Action, Import, Once, Row
 from sendonce.store.sqlite import bulk, leases
-from sendonce.store.sqlite.reactions import pause_contract
+from sendonce.store.sqlite.reactions import REWOUND, pause_contract
 from sendonce.store.sqlite.rows import SEQ_BITS
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
@@ -163,7 +163,7 @@ def _pack(rows: Sequence[Row], first: int) -> list[tuple[int, int | str, str | N
     return [
         (
             key,
-            int(to) if to[:1] == "+" and to[1:].isdecimal() and to[1] != "0" else to,
+            int(to) if to[:1] == "+" and to[1:].isdecimal() and to[1] != "0" and len(to) <= 18 else to,
             encode(variables).decode() if variables else None,
         )
         for key, (to, variables) in enumerate(rows, first)
@@ -223,7 +223,13 @@ def _resume(tx: Transaction, current: Contract, cause: str) -> None:
         if current.state in FINISHED or current.state is ContractState.DRAFT:
             raise WrongState(f"Contract {current.id} is {current.state.label}: there is nothing to resume.")
         return
-    left = [one for one in current.causes if cause not in ("*", one)]
+    # Lost history is never taken back by the way: whoever resumes has to name it.
+    left = [one for one in current.causes if cause != one and (cause != "*" or one == REWOUND)]
+    if cause == "*" and left:
+        raise WrongState(
+            f"Contract {current.id} got receipts for messages that this store never started: it has lost history, and "
+            f"resuming may send some twice. Cancel it, or resume it with the cause {REWOUND!r} if you are sure."
+        )
     state = ContractState.PAUSED
     if not left:
         state = ContractState.ACTIVE if current.started_at is not None else ContractState.WAITING
@@ -249,13 +255,18 @@ def delete(tx: Transaction, id_: str) -> None:
     current = contract(tx, id_)
     if current.state not in FINISHED and current.state is not ContractState.DRAFT:
         raise WrongState(f"Contract {id_} is {current.state.label}; cancel it first, then delete it.")
+    if current.counts.unknown:
+        raise WrongState(
+            f"Contract {id_} has {current.counts.unknown} messages of which nobody knows whether they went out; "
+            "delete it when they are settled."
+        )
     if current.counts.active or tx.run(leases.SQL["leases_of_contract"], (current.no,)).fetchone():
         raise WrongState(f"Messages of contract {id_} are still on their way; delete it in a minute.")
     for state in MessageState:
         tx.add(current.no, state.label, -current.counts.of(state))
     tx.balance()  # from here on its counts are nobody's
     tx.run(SQL["delete"], (current.no,))
-    tx.run(SQL["drop_unknowns"], (current.no << SEQ_BITS, (current.no + 1) << SEQ_BITS))
+    tx.run(SQL["drop_plans"], (current.no,))
     bulk.plan(tx, "delete", current.no)
     tx.forget()
 

@@ -86,6 +86,6 @@ UPDATE contract SET state = ?2, causes = '[]', finished_at = ?3 WHERE no = ?1;
 -- name: delete
 UPDATE contract SET deleting = 1 WHERE no = ?1;
 
--- name: drop_unknowns
--- Nothing is to be settled any more in a contract that is being deleted.
-DELETE FROM unknown WHERE key > ?1 AND key < ?2;
+-- name: drop_plans
+-- Whatever was still to be done in pieces is overtaken by the deletion.
+DELETE FROM bulk WHERE contract = ?1;

@@ -8,9 +8,9 @@ import msgspec
 from sendonce.domain.contract import new_id
 from sendonce.domain.errors import Conflict, NotFound
 from sendonce.domain.sender import Account, Sender
-from sendonce.store.protocol import Once
-from sendonce.store.sqlite import leases
+from sendonce.store.protocol import Kind, Once
 from sendonce.store.sqlite.contracts import made_before, remember
+from sendonce.store.sqlite.reactions import pause_account, pause_sender
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
 
@@ -103,11 +103,7 @@ def change_account(tx: Transaction, changed: Account) -> Account:
     """See `Directory.change_account`."""
     before = account(tx, changed.id)
     _check_free(tx, "account", changed.name, before.id)
-    tx.run(SQL["change_account"], (before.no, changed.name, _json(changed.settings), _json(changed.causes)))
-    if changed.causes and not before.causes:
-        for one in senders(tx):
-            if one.account.no == before.no:
-                leases.cut_sender(tx, one.no)
+    tx.run(SQL["change_account"], (before.no, changed.name, _json(changed.settings)))
     return account(tx, before.id)
 
 
@@ -115,16 +111,25 @@ def change_sender(tx: Transaction, changed: Sender) -> Sender:
     """See `Directory.change_sender`."""
     before = sender(tx, changed.id)
     _check_free(tx, "sender", changed.name, before.id)
-    tx.run(
-        SQL["change_sender"],
-        (before.no, changed.name, changed.rate, _json(changed.settings), _json(changed.causes)),
-    )
+    tx.run(SQL["change_sender"], (before.no, changed.name, changed.rate, _json(changed.settings)))
     if changed.rate != before.rate:
         # The slots of the old rate are no measure for the new one.
         tx.run(SQL["reset_slots"], (before.no, tx.now))
-    if changed.causes and not before.causes:
-        leases.cut_sender(tx, before.no)
     return sender(tx, before.id)
+
+
+def pause(tx: Transaction, kind: Kind, name: str, cause: str) -> None:
+    """See `Directory.pause`."""
+    if kind is Kind.SENDER:
+        pause_sender(tx, sender(tx, name).no, cause)
+    else:
+        pause_account(tx, account(tx, name).no, cause)
+
+
+def resume(tx: Transaction, kind: Kind, name: str) -> None:
+    """See `Directory.resume`."""
+    no = sender(tx, name).no if kind is Kind.SENDER else account(tx, name).no
+    tx.run(SQL[f"resume_{kind.value}"], (no,))
 
 
 def _check_free(tx: Transaction, kind: str, name: str, own_id: str) -> None:

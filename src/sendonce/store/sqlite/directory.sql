@@ -35,10 +35,16 @@ INSERT INTO sender (id, name, channel, account, rate, settings, causes, created_
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
 
 -- name: change_account
-UPDATE account SET name = ?2, settings = ?3, causes = ?4 WHERE no = ?1;
+UPDATE account SET name = ?2, settings = ?3 WHERE no = ?1;
+
+-- name: resume_account
+UPDATE account SET causes = '[]' WHERE no = ?1;
 
 -- name: change_sender
-UPDATE sender SET name = ?2, rate = ?3, settings = ?4, causes = ?5 WHERE no = ?1;
+UPDATE sender SET name = ?2, rate = ?3, settings = ?4 WHERE no = ?1;
+
+-- name: resume_sender
+UPDATE sender SET causes = '[]' WHERE no = ?1;
 
 -- name: reset_slots
 UPDATE sender SET next_slot = min(next_slot, ?2) WHERE no = ?1;

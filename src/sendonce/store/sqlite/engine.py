@@ -12,6 +12,7 @@ import msgspec
 
 from sendonce.domain.clock import Clock
 from sendonce.domain.contract import Contract, ContractSpec
+from sendonce.domain.errors import SettingsError, StoreUnusable
 from sendonce.domain.lease import Advanced, Lease, Nothing
 from sendonce.domain.message import Message, MessageView, Refusal
 from sendonce.domain.outcome import Answer
@@ -25,6 +26,7 @@ from sendonce.store.protocol import (
     Expired,
     Import,
     Instance,
+    Kind,
     MessageFilter,
     Once,
     Post,
@@ -46,7 +48,7 @@ from sendonce.store.sqlite.connection import check_ours, check_sqlite, connect, 
 from sendonce.store.sqlite.inbox import Inbox
 from sendonce.store.sqlite.leases import Grant
 from sendonce.store.sqlite.locks import InstanceLocks
-from sendonce.store.sqlite.reader import Readers
+from sendonce.store.sqlite.reader import THREADS, Readers
 from sendonce.store.sqlite.transaction import Transaction, keys_json
 from sendonce.store.sqlite.writer import Writer
 
@@ -93,7 +95,9 @@ class SqliteStore:
         self._db = db
         self._writer = Writer(db, path, transaction(db), self._on_commit)
         self._inbox = Inbox(self._writer)
-        self._readers = Readers(path, transaction)
+        self._readers = Readers(path, transaction, THREADS)
+        # Windows have a reader of their own: no person's search may hold up the sending.
+        self._windows = Readers(path, transaction, 1)
 
     # -- the process ---------------------------------------------------------------------------------------------
 
@@ -107,6 +111,7 @@ class SqliteStore:
         """Let go of the file as a killed process does: leases stay, for others to find."""
         await self._writer.close()
         await self._readers.close()
+        await self._windows.close()
         self._watch.close()
         self._db.close()
         self._locks.drop(self.instance)
@@ -203,7 +208,7 @@ class SqliteStore:
         granted = await self._writer.run(leases.lease, want, round(lease_seconds * 1000))
         if isinstance(granted, Nothing):
             return granted
-        return await self._readers.run(_window, granted)
+        return await self._windows.run(_window, granted)
 
     async def advance(self, lease: Lease, answers_: Sequence[Answer], start_to: int, close: bool = False) -> Advanced:
         """See `Store.advance`."""
@@ -286,6 +291,14 @@ class SqliteStore:
         """See `Directory.change_sender`."""
         return await self._writer.run(directory.change_sender, sender)
 
+    async def pause(self, kind: Kind, name: str, cause: str) -> None:
+        """See `Directory.pause`."""
+        await self._writer.run(directory.pause, kind, name, cause)
+
+    async def resume(self, kind: Kind, name: str) -> None:
+        """See `Directory.resume`."""
+        await self._writer.run(directory.resume, kind, name)
+
     async def accounts(self) -> list[Account]:
         """See `Directory.accounts`."""
         return await self._readers.run(directory.accounts)
@@ -303,11 +316,14 @@ def _window(tx: Transaction, granted: Grant) -> Lease:
     """The lease with its messages: recipients never change, so they are read outside of the granting transaction."""
     if granted.keys is not None:
         text = tx.one(views.SQL["recipients_in_one"], granted.keys)[0]
+        rows = _WINDOW.decode(text)
         first = granted.keys[0] & 0xFFFFFFFF
+        if len(rows) != granted.keys[1] - granted.keys[0] + 1:
+            raise StoreUnusable(f"Recipients of contract {granted.contract} are missing from seq {first} on.")
         messages = tuple(
             [
                 Message(seq, 1, 0, f"+{to}" if type(to) is int else to, variables)  # type: ignore[arg-type]
-                for seq, (to, variables) in enumerate(_WINDOW.decode(text), first)
+                for seq, (to, variables) in enumerate(rows, first)
             ]
         )
     else:
@@ -328,10 +344,12 @@ def _window(tx: Transaction, granted: Grant) -> Lease:
     )
 
 
-async def open_sqlite(path: Path | None, clock_: Clock, chance: Callable[[], float]) -> SqliteStore:
-    """Open or make the file; None makes a temporary one that is gone when the store is closed. SettingsError,
-    StoreUnusable."""
+def open_sqlite(path: Path | None, clock_: Clock, chance: Callable[[], float], create: bool) -> SqliteStore:
+    """Open the file, or make it if `create` says so; None makes a temporary one that is gone when the store is closed.
+    SettingsError, StoreUnusable."""
     check_sqlite()
+    if path is not None and not create and not path.exists():
+        raise SettingsError(f"store: there is no file {path}.")
     if path is None:
         temporary = tempfile.TemporaryDirectory(prefix="sendonce-")
         return SqliteStore(Path(temporary.name) / "memory.db", clock_, chance, False, temporary)

@@ -18,7 +18,7 @@ SQL = load("ids")
 _RECEIPT = msgspec.json.Decoder(Receipt)
 #: How long strays are kept, in milliseconds: those without a token may belong to another system of the same account;
 #: those with one are evidence for as long as providers repeat webhooks.
-_KEEP_WITHOUT_TOKEN, _KEEP_WITH_TOKEN = 3600 * 1000, 7 * 24 * 3600 * 1000
+_KEEP_WITHOUT_TOKEN, _KEEP_WITH_TOKEN = 24 * 3600 * 1000, 7 * 24 * 3600 * 1000
 
 
 def id_entry(provider_id: bytes, key: int, attempt: int) -> tuple[int, int, int]:

@@ -6,7 +6,9 @@ INSERT OR IGNORE INTO provider_id (hash, key, attempt);
 SELECT p.key, p.attempt FROM provider_id AS p
 LEFT JOIN message AS m ON m.key = p.key AND m.attempt = p.attempt
 LEFT JOIN attempt AS a ON a.key = p.key AND a.attempt = p.attempt
-WHERE p.hash = ?1 AND coalesce(m.provider_id, a.provider_id) = ?2 LIMIT 1;
+WHERE p.hash = ?1 AND coalesce(m.provider_id, a.provider_id) = ?2
+  AND EXISTS (SELECT 1 FROM contract AS c WHERE c.no = p.key >> 32 AND c.deleting = 0)
+LIMIT 1;
 
 -- name: keep_stray
 INSERT INTO stray (hash, receipt, received_at) VALUES (?1, ?2, ?3);

@@ -46,8 +46,7 @@ class Inbox:
         except Exception as error:  # whatever it was, each caller gets it
             if not taken:  # it failed before its turn came
                 self._called = False
-                taken.extend(self._waiting)
-                self._waiting.clear()
+                self._take_all(taken)
             for one in taken:
                 if not one.durable.cancelled():
                     one.durable.set_exception(error)
@@ -58,6 +57,13 @@ class Inbox:
 
     def _take(self, tx: Transaction, taken: list[_Waiting]) -> None:
         self._called = False
-        while self._waiting:
-            taken.append(self._waiting.popleft())
+        self._take_all(taken)
         tx.insert(SQL["keep_posts"], [(tx.instance, one.channel, one.body, tx.wall) for one in taken])
+
+    def _take_all(self, taken: list[_Waiting]) -> None:
+        """One by one: the loop's thread may add to the line meanwhile, and both threads may be here."""
+        while True:
+            try:
+                taken.append(self._waiting.popleft())
+            except IndexError:
+                return

@@ -13,7 +13,8 @@ class InstanceLocks:
     """The folder `<database>.instances/`: one locked file per living instance."""
 
     def __init__(self, database: Path) -> None:
-        self._folder = database.with_name(database.name + ".instances")
+        real = database.resolve()  # by whatever link a process came to it
+        self._folder = real.with_name(real.name + ".instances")
         self._held: dict[str, int] = {}
 
     def take(self, instance: str) -> None:

@@ -18,36 +18,43 @@ def react(tx: Transaction, head: ContractHead, sender: int | None, error: Delive
     """Pause the contract (for its template), the sender or the account, when the error asks for it."""
     match error.reaction:
         case Reaction.PAUSE_TEMPLATE | Reaction.FAIL_TEMPLATE:
+            # The message that comes back may have reopened a completed contract: that must be known before the pause.
+            tx.balance()
             pause_contract(tx, head.no, f"template:{error.code}")
         case Reaction.PAUSE_SENDER if sender is not None:
-            _pause_sender(tx, sender, f"error:{error.code}")
+            pause_sender(tx, sender, f"error:{error.code}")
         case Reaction.PAUSE_ACCOUNT if sender is not None:
-            _pause_account(tx, sender, f"error:{error.code}")
+            pause_account(tx, tx.one(SQL["account_of"], (sender,))[0], f"error:{error.code}")
         case _:
             pass
 
 
 def pause_contract(tx: Transaction, contract: int, cause: str) -> None:
-    """Add a cause; with the first one the contract is paused and nothing more of it starts."""
-    state, causes = tx.one(SQL["contract_pause"], (contract,))
-    if state not in (ContractState.SCHEDULED, ContractState.WAITING, ContractState.ACTIVE, ContractState.PAUSED):
+    """Add a cause; with the first one the contract is paused and nothing more of it starts. One that is deleted, or
+    from which nothing can start, is left alone."""
+    found = tx.one(SQL["contract_pause"], (contract,))
+    if found is None or found[0] not in _PAUSABLE:
         return
-    added = _with_cause(causes, cause)
+    added = _with_cause(found[1], cause)
     if added is not None:
         tx.run(SQL["pause_contract"], (contract, ContractState.PAUSED, added))
         leases.cut_contract(tx, contract)
 
 
-def _pause_sender(tx: Transaction, sender: int, cause: str) -> None:
+_PAUSABLE = (ContractState.SCHEDULED, ContractState.WAITING, ContractState.ACTIVE, ContractState.PAUSED)
+
+
+def pause_sender(tx: Transaction, sender: int, cause: str) -> None:
+    """Add a cause; with the first one nothing more of the sender starts."""
     added = _with_cause(tx.one(SQL["sender_causes"], (sender,))[0], cause)
     if added is not None:
         tx.run(SQL["pause_sender"], (sender, added))
         leases.cut_sender(tx, sender)
 
 
-def _pause_account(tx: Transaction, sender: int, cause: str) -> None:
-    account, causes = tx.one(SQL["account_causes"], (sender,))
-    added = _with_cause(causes, cause)
+def pause_account(tx: Transaction, account: int, cause: str) -> None:
+    """Add a cause; with the first one nothing more of the account's senders starts."""
+    added = _with_cause(tx.one(SQL["account_causes"], (account,))[0], cause)
     if added is not None:
         tx.run(SQL["pause_account"], (account, added))
         for (one,) in tx.run(SQL["senders_of_account"], (account,)).fetchall():

@@ -1,5 +1,5 @@
 -- name: contract_pause
-SELECT state, causes FROM contract WHERE no = ?1;
+SELECT state, causes FROM contract WHERE no = ?1 AND deleting = 0;
 
 -- name: pause_contract
 UPDATE contract SET state = ?2, causes = ?3 WHERE no = ?1;
@@ -10,9 +10,11 @@ SELECT causes FROM sender WHERE no = ?1;
 -- name: pause_sender
 UPDATE sender SET causes = ?2 WHERE no = ?1;
 
+-- name: account_of
+SELECT account FROM sender WHERE no = ?1;
+
 -- name: account_causes
--- The account of sender ?1.
-SELECT a.no, a.causes FROM account AS a JOIN sender AS s ON s.account = a.no WHERE s.no = ?1;
+SELECT causes FROM account WHERE no = ?1;
 
 -- name: pause_account
 UPDATE account SET causes = ?2 WHERE no = ?1;

@@ -19,12 +19,12 @@ THREADS = 2
 class Readers:
     """Runs queries, each on one consistent snapshot."""
 
-    def __init__(self, path: Path, make: Callable[[Any], Transaction]) -> None:
+    def __init__(self, path: Path, make: Callable[[Any], Transaction], threads: int) -> None:
         self._path = path
         self._make = make
         self._local = threading.local()
         self._opened: list[Transaction] = []
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="sendonce-reader")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sendonce-reader")
 
     async def run(self, query: Callable[..., T], *args: Any) -> T:
         """Run `query(transaction, *args)` on a snapshot. Raises what it raises, or StoreError."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sendonce.domain.errors import NotFound
+import msgspec
+
 from sendonce.domain.lease import Advanced
 from sendonce.domain.outcome import Answer, DeliveryError
 from sendonce.domain.receipt import Receipt
@@ -87,16 +88,16 @@ def apply(
 
 def _find(tx: Transaction, receipts: Sequence[Receipt]) -> list[tuple[int, int]]:
     """Key and attempt of each receipt, (0, 0) where the store knows none."""
+    ids = {receipt.token.contract for receipt in receipts if receipt.token is not None}
+    living = dict(tx.run(SQL["living_contracts"], (msgspec.json.encode(sorted(ids)).decode(),)).fetchall())
     found = []
     for receipt in receipts:
         token = receipt.token
         if token is None:
             found.append(find_by_id(tx, receipt.provider_id))
             continue
-        try:
-            found.append((tx.head(token.contract).no << SEQ_BITS | token.seq & SEQ_MASK, token.attempt))
-        except NotFound:
-            found.append((0, 0))
+        no = living.get(token.contract) if token.seq <= SEQ_MASK else None
+        found.append((0, 0) if no is None else (no << SEQ_BITS | token.seq, token.attempt))
     return found
 
 
@@ -131,10 +132,10 @@ def _apply(tx: Transaction, row: MessageRow, attempt: int, receipt: Receipt) -> 
 def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -> bool:
     """The provider sent, delivered or showed it: whatever we thought, it is completed."""
     contract = row.key >> SEQ_BITS
-    doubled = _note_id(tx, row, receipt)
+    noted = _note_id(tx, row, receipt)
     first = row.stage is None or row.stage in (Stage.ACCEPTED, REFUSED_BY_RECEIPT)
     if not first and row.stage is not None and row.stage >= stage and getattr(row, _TIME[stage]) is not None:
-        return doubled
+        return noted
     if row.state is not _COMPLETED:
         if row.state is _ACTIVE:
             row.tries += 1
@@ -157,11 +158,11 @@ def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -
 
 def _fail(tx: Transaction, row: MessageRow, receipt: Receipt, error: DeliveryError) -> bool:
     """The provider says it failed after all. Counts once, and not against a proof of delivery."""
-    doubled = _note_id(tx, row, receipt)
+    noted = _note_id(tx, row, receipt)
     if row.stage is not None and (row.stage == REFUSED_BY_RECEIPT or row.stage >= Stage.DELIVERED):
-        return doubled
+        return noted
     if row.state not in (_ACTIVE, _UNKNOWN, _COMPLETED):
-        return doubled
+        return noted
     _note_first(tx, row)
     contract = row.key >> SEQ_BITS
     if row.stage is not None and row.stage > Stage.ACCEPTED:
@@ -180,7 +181,8 @@ def _fail(tx: Transaction, row: MessageRow, receipt: Receipt, error: DeliveryErr
 
 
 def _note_id(tx: Transaction, row: MessageRow, receipt: Receipt) -> bool:
-    """Remember the provider's id; a second one for the same attempt means that it was taken twice."""
+    """Remember the provider's id; a second one for the same attempt means that it was taken twice. True when the row
+    changed."""
     if not receipt.provider_id:
         return False
     new_id = receipt.provider_id.hex().upper()
@@ -188,16 +190,19 @@ def _note_id(tx: Transaction, row: MessageRow, receipt: Receipt) -> bool:
         row.provider_id = new_id
     elif row.provider_id != new_id and receipt.stage is not None:
         return count_doubles(tx, row, other_id=True)
-    return False
+    else:
+        return False
+    return True
 
 
 def _note_first(tx: Transaction, row: MessageRow) -> None:
     """The attempt's first receipt, good or bad: evidence that the provider's receipts reach us."""
-    if row.answered_at is None:
-        row.answered_at = tx.now
+    if row.stage is None:
+        # Not counted as accepted yet: there is no answer, or one that said no.
+        row.answered_at = row.answered_at or tx.now
         note_flow(tx, row.sender, tx.now, 1, 1)
-    elif row.stage is None or row.stage == Stage.ACCEPTED:
-        note_flow(tx, row.sender, row.answered_at, 0, 1)
+    elif row.stage == Stage.ACCEPTED:
+        note_flow(tx, row.sender, row.answered_at or tx.now, 0, 1)
 
 
 def _apply_to_earlier(tx: Transaction, row: MessageRow, attempt: int, receipt: Receipt) -> bool:

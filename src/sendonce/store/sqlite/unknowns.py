@@ -14,6 +14,8 @@ SQL = load("unknowns")
 
 #: Width of a bucket in which accepted attempts are counted, in milliseconds.
 BUCKET = 10_000
+#: A message that could not be settled is looked at again after this time, in milliseconds.
+LOOK_AGAIN = 5_000
 #: Providers repeat webhooks for this long (WhatsApp: 7 days); after it no evidence can come, in milliseconds.
 LAST_RECEIPT = 7 * 24 * 3600 * 1000
 
@@ -47,20 +49,21 @@ class _Unknown(msgspec.Struct, array_like=True):
 
 def settle(tx: Transaction, evidence_window_ms: int, limit: int) -> int:
     """See `Store.settle`."""
-    oldest = tx.run(SQL["oldest_unknown"], (tx.now - evidence_window_ms, limit)).fetchall()
+    oldest = tx.run(SQL["oldest_unknown"], (tx.now - evidence_window_ms, tx.now, limit)).fetchall()
     if not oldest:
         return 0
     candidates = [_Unknown(*found) for found in oldest]
     rows = load_rows(tx, [candidate.key for candidate in candidates])
     evidence = _Evidence(tx, evidence_window_ms)
-    settled = []
+    settled, held = [], []
     for candidate in candidates:
         row = rows[candidate.key]
         if _settle_one(tx, row, candidate, evidence):
             settled.append(row)
         else:
-            # It is held: look at the others first next time, and at this one again after a while.
-            tx.run(SQL["look_later"], (candidate.key,))
+            held.append(candidate.key)
+    if held:
+        tx.run(SQL["look_later"], (keys_json(held), tx.now + LOOK_AGAIN))
     save_rows(tx, settled)
     tx.run(SQL["drop_unknown"], (keys_json(row.key for row in settled),))
     return len(settled)
@@ -98,7 +101,8 @@ def _give_up(tx: Transaction, row: MessageRow) -> None:
 
 class _Evidence:
     """Proves that an attempt was never accepted: every accepted attempt of its sender around it has its receipt, at
-    least one exists, our webhooks were up for a whole window since, and no post waits to be applied."""
+    least one exists, our webhooks were up for a whole window since, no post waits to be applied, and nothing came since
+    that could not be explained."""
 
     def __init__(self, tx: Transaction, window: int) -> None:
         self._tx = tx
@@ -106,10 +110,12 @@ class _Evidence:
         up_since = webhooks_up_since(tx)
         unread = tx.one(SQL["posts_waiting"])[0]
         self._possible = up_since is not None and up_since + window <= tx.now and not unread
+        # A post that could not be read, or a receipt without a token that found no message, may be the very receipt.
+        self._unexplained = tx.one(SQL["latest_unexplained"], (tx.now - tx.wall,))[0]
         self._known: dict[tuple[int, int, int], bool] = {}
 
     def proves_absent(self, candidate: _Unknown) -> bool:
-        if not self._possible or candidate.sender is None:
+        if not self._possible or candidate.sender is None or candidate.from_at <= self._unexplained:
             return False
         first = (candidate.from_at - self._window) // BUCKET
         last = (candidate.until_at + self._window) // BUCKET

@@ -6,7 +6,7 @@ from sendonce.store.sqlite.transaction import Transaction
 SQL = load("uptime")
 
 #: Webhooks count as up while an instance that serves them was seen within this time, in milliseconds.
-WEBHOOKS_PATIENCE = 30_000
+WEBHOOKS_PATIENCE = 5_000
 
 
 def webhooks_seen(tx: Transaction, webhooks: bool) -> None:

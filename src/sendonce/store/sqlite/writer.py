@@ -63,6 +63,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Mutation | None] = queue.SimpleQueue()
         self._closed = False
         self.commits = 0
+        self._changes = db.total_changes()
         self._thread = threading.Thread(target=self._run, name="sendonce-writer", daemon=True)
         self._thread.start()
 
@@ -119,7 +120,9 @@ class Writer:
                 mutation.error = mutation.error or error
         else:
             self.commits += 1
-            self._on_commit()
+            if self._db.total_changes() != self._changes:
+                self._changes = self._db.total_changes()
+                self._on_commit()
         for loop in {mutation.loop for mutation in group}:
             mine = [mutation for mutation in group if mutation.loop is loop]
             try:

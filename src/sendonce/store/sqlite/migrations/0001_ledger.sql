@@ -139,9 +139,9 @@ CREATE TABLE unknown (
     cause    TEXT NOT NULL,
     from_at  INTEGER NOT NULL,
     until_at INTEGER NOT NULL,
-    looked   INTEGER NOT NULL DEFAULT 0       -- times it was looked at in vain, so that all get their turn
+    look_at  INTEGER NOT NULL DEFAULT 0       -- not before: it could not be settled when it was looked at
 ) STRICT;
-CREATE INDEX unknown_by_turn ON unknown (looked, until_at);
+CREATE INDEX unknown_by_turn ON unknown (look_at);
 
 -- Accepted attempts of a sender in ten-second buckets, and how many of them have a receipt: proves absences.
 CREATE TABLE flow (
