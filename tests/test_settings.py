@@ -76,6 +76,18 @@ def test_a_lease_has_to_outlive_a_request() -> None:
         load({}, {"SENDONCE_LEASE_SECONDS": "30"}, None)
 
 
+def test_a_lease_leaves_the_dispatcher_a_margin() -> None:
+    """A second more than a request works, less is refused with both names."""
+    assert load({"lease_seconds": 31.0, "request_timeout": 30.0}, {}, None).lease_seconds == 31
+    with pytest.raises(SettingsError, match=r"lease_seconds.*request_timeout"):
+        load({"lease_seconds": 30.9, "request_timeout": 30.0}, {}, None)
+
+
+def test_the_variable_of_client_commands_is_no_unknown_setting() -> None:
+    """SENDONCE_URL may be exported where a server or `verify` is started as well."""
+    assert load({}, {"SENDONCE_URL": "http://127.0.0.1:5001"}, None) == Settings()
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "sendonce.example"])
 def test_other_machines_need_a_key(host: str) -> None:
     """An open API is for this machine only."""

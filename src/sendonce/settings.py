@@ -19,6 +19,11 @@ from sendonce.domain.errors import SettingsError
 #: Looked for in the working directory when no path is given.
 FILE = "sendonce.toml"
 PREFIX = "SENDONCE_"
+#: Variables that only commands which call a server read.
+OF_CLIENTS = frozenset({"SENDONCE_URL"})
+#: Seconds that a lease has to outlive a request by: the dispatcher starts no request that might end in the last half
+#: second of its lease, and needs some time to start one.
+LEASE_MARGIN = 1.0
 
 
 class LogLevel(StrEnum):
@@ -114,11 +119,11 @@ def load(overrides: Mapping[str, Any], environ: Mapping[str, str], path: Path | 
 
 def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
     """Settings that contradict each other, and what to do."""
-    if settings.request_timeout >= settings.lease_seconds:
+    if settings.lease_seconds < settings.request_timeout + LEASE_MARGIN:
         yield (
             "lease_seconds",
-            f"{settings.lease_seconds:g} s is not longer than request_timeout ({settings.request_timeout:g} s). "
-            "A lease has to outlive a request: raise lease_seconds or lower request_timeout.",
+            f"{settings.lease_seconds:g} s is less than request_timeout ({settings.request_timeout:g} s) and "
+            f"{LEASE_MARGIN:g} s. A lease has to outlive a request: raise lease_seconds or lower request_timeout.",
         )
     if not settings.loopback and settings.api_key is None:
         yield (
@@ -141,7 +146,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
     return {
         _known(variable.removeprefix(PREFIX).lower(), variable): _Given(value, variable, text=True)
         for variable, value in environ.items()
-        if variable.startswith(PREFIX) and value != ""
+        if variable.startswith(PREFIX) and variable not in OF_CLIENTS and value != ""
     }
 
 

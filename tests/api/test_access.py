@@ -96,6 +96,9 @@ async def test_the_description_covers_every_route_and_error(api: Api) -> None:
     described = (await api.get("/api/openapi.json")).json
     paths: dict[str, dict[str, Any]] = described["paths"]
     assert {"/api/queues/status", "/api/contracts/{contract_id}/recipients", "/api/senders/{name}/test"} <= set(paths)
+    assert set(paths["/webhooks/{channel}"]) == {"get", "post"}
+    resume = paths["/api/contracts/{contract_id}/resume"]["post"]
+    assert any(parameter["name"] == "cause" for parameter in resume["parameters"])
     create = paths["/api/contracts"]["post"]
     assert {"201", "400", "401", "409", "413", "503"} <= set(create["responses"])
     assert "application/problem+json" in create["responses"]["400"]["content"]
@@ -132,6 +135,43 @@ async def test_a_json_body_over_the_limit_is_refused(serve: Serve) -> None:
     api = await serve(max_body=1024)
     refused = await api.post("/api/contracts", b" " * 2000)
     assert (refused.status, refused.headers["content-type"]) == (413, "application/problem+json")
+    for words in ("1,024 bytes", "max_body", "/recipients"):
+        assert words in refused.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/contracts", "/api/senders", "/api/senders/line/test"])
+async def test_a_missing_body_is_said_plainly(api: Api, path: str) -> None:
+    """A call that needs one says so."""
+    refused = await api.post(path, b"")
+    assert (refused.status, "has no body" in refused.json["detail"]) == (400, True)
+
+
+async def test_a_wrong_parameter_is_named_where_a_body_may_be_left_out(api: Api) -> None:
+    """The body that is not there is not the mistake."""
+    refused = await api.post("/api/queues/messages/retry?force=maybe", b"")
+    assert (refused.status, refused.json["field"]) == (400, "force")
+
+
+async def test_a_wrong_header_is_reported_under_its_name(api: Api) -> None:
+    """As the caller wrote it."""
+    order = {"content": {"type": "text", "body": "x"}, "senders": ["line"]}
+    refused = await api.post("/api/contracts", order, idempotency_key="k" * 201)
+    assert (refused.status, refused.json["field"]) == (400, "Idempotency-Key")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"onUnknown": "guess"}, "evidence, hold, resend, fail"),
+        ({"content": {"type": "fax"}}, "text, template"),
+        ({"content": {"body": "x"}}, "text, template"),
+    ],
+)
+async def test_a_wrong_word_lists_the_right_ones(api: Api, change: dict[str, Any], words: str) -> None:
+    """Nobody has to look them up."""
+    order = {"content": {"type": "text", "body": "x"}, "senders": ["line"], **change}
+    refused = await api.post("/api/contracts", order)
+    assert (refused.status, words in refused.json["detail"]) == (400, True), refused.text
 
 
 async def test_an_unexpected_error_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

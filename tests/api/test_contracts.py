@@ -7,6 +7,8 @@ import pytest
 
 from sendonce.domain.errors import StoreBusy
 from sendonce.domain.outcome import Accepted
+from sendonce.domain.sender import Sender
+from sendonce.store.protocol import Action, Kind
 
 from .conftest import Api, phone
 
@@ -22,6 +24,7 @@ async def test_an_order_with_recipients_is_sealed_and_started(api: Api) -> None:
     assert made["columns"] == ["name"]
     assert made["retry"] == {"attempts": 3, "backoff": {"type": "exponential", "delay": 2000}}
     assert made["createdAt"].endswith("Z")
+    assert made.pop("refusedRows") == []
     assert (await api.get(f"/api/contracts/{made['id']}")).json == made
 
 
@@ -31,6 +34,9 @@ async def test_bad_rows_are_refused_and_the_rest_imported(api: Api) -> None:
     people = [{"to": phone(1)}, {"to": "12"}, {"to": phone(1)}]
     made = await api.contract(recipients=people)
     assert (made["total"], made["refused"], made["duplicates"]) == (1, 1, 1)
+    assert [(row["row"], row["value"]) for row in made["refusedRows"]] == [(2, "12")]
+    many = await api.contract(recipients=[{"to": phone(1)}, *({"to": str(n)} for n in range(30))])
+    assert (many["refused"], len(many["refusedRows"])) == (30, 20)
     table = await api.get(f"/api/contracts/{made['id']}/refused.csv")
     assert table.text.splitlines()[0] == "row,value,reason"
     assert table.text.splitlines()[1].startswith("2,12,")
@@ -123,6 +129,65 @@ async def test_start_pause_resume_cancel(api: Api) -> None:
     refused = await api.post(f"{path}/start")
     assert (refused.status, refused.json["type"]) == (409, "urn:sendonce:problem:wrong-state")
     assert (await api.get(path)).json["counts"]["cancelled"] == 2
+
+
+async def test_a_resume_takes_a_cause(api: Api) -> None:
+    """In the body or in the query, not two of them; without one all go, save what has to be named."""
+    await api.sender()
+    path = f"/api/contracts/{(await api.contract(2, start=True))['id']}"
+    for cause in ("person", "error:132001", "rewound"):
+        await api.store.act(path.rpartition("/")[2], Action.PAUSE, cause)
+    left = (await api.post(f"{path}/resume", {"cause": "error:132001"})).json
+    assert (left["state"], left["causes"]) == ("paused", ["person", "rewound"])
+    two = await api.post(f"{path}/resume?cause=person", {"cause": "rewound"})
+    assert (two.status, two.json["field"]) == (400, "cause")
+    refused = await api.post(f"{path}/resume")
+    assert (refused.status, "rewound" in refused.json["detail"]) == (409, True)
+    assert (await api.post(f"{path}/resume?cause=rewound", {})).json["causes"] == ["person"]
+    assert (await api.post(f"{path}/resume")).json["state"] == "waiting"
+
+
+async def test_a_contract_that_no_sender_can_send_says_why(api: Api) -> None:
+    """Nobody paused it, yet nothing goes out: every view says so, until one of its senders can send again."""
+    first = await api.sender("line")
+    await api.sender("second")
+    draft = await api.contract(1, senders=["line"])
+    made = await api.contract(2, senders=[first["id"], "second"], start=True)
+    path = f"/api/contracts/{made['id']}"
+    await api.settle([Accepted(b"")])
+    await api.store.pause(Kind.SENDER, "line", "error:190")
+    seen = (await api.get(path)).json
+    assert (seen["blockedBy"], seen["needsAttention"]) == ([], False)
+    await api.post("/api/accounts/second/pause")
+    reasons = ["sender line: error:190", "account second: person"]
+    listed = {each["id"]: each for each in (await api.get("/api/contracts")).json["contracts"]}
+    (job,) = (await api.get("/api/queues/status")).json["contracts"]["activeJobs"]
+    for seen in ((await api.get(path)).json, listed[made["id"]], job):
+        assert (seen["blockedBy"], seen["needsAttention"]) == (reasons, True)
+    assert listed[draft["id"]]["blockedBy"] == []
+    assert (await api.contract(1, senders=["line"], start=True))["blockedBy"] == ["sender line: error:190"]
+    await api.post("/api/senders/line/resume")
+    assert (await api.get(path)).json["blockedBy"] == []
+    await api.store.pause(Kind.SENDER, "line", "error:190")
+    assert (await api.post(f"{path}/cancel")).json["blockedBy"] == []
+
+
+async def test_the_senders_are_read_once_for_a_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many contracts it shows."""
+    await api.sender()
+    for _ in range(3):
+        await api.contract(1, start=True)
+    reads, read = 0, api.store.senders
+
+    async def counted() -> list[Sender]:
+        nonlocal reads
+        reads += 1
+        return await read()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(api.store, "senders", counted)
+        assert len((await api.get("/api/contracts")).json["contracts"]) == 3
+    assert reads == 1
 
 
 async def test_an_empty_draft_does_not_start(api: Api) -> None:

@@ -82,6 +82,25 @@ async def test_retry_takes_a_filter_in_body_or_query(api: Api, path: str) -> Non
     assert both.status == 400
 
 
+async def test_a_code_may_be_a_number_and_an_empty_body_says_nothing(api: Api, path: str) -> None:
+    """As clients write them."""
+    assert (await api.post(f"{path}/retry", {"errorCode": 131026})).json == {"retried": 1}
+    assert (await api.post(f"{path}/retry?errorCode=100", {})).json == {"retried": 1}
+
+
+async def test_a_recipient_is_taken_as_people_write_it_and_refused_when_it_is_no_phone(api: Api, path: str) -> None:
+    """A filter that can fit nobody is a mistake."""
+    written = f"{phone(2)[:2]} ({phone(2)[2:5]}) {phone(2)[5:]}"
+    assert (await api.post(f"{path}/retry", {"recipient": written})).json == {"retried": 1}
+    for refused in (
+        await api.post(f"{path}/retry", {"recipient": "Anna"}),
+        await api.get(f"{path}/messages?recipient=Anna"),
+        await api.get(f"{path}/messages.csv?recipient=Anna"),
+    ):
+        assert (refused.status, refused.json["field"]) == (400, "recipient")
+        assert "'Anna'" in refused.json["detail"]
+
+
 async def test_retry_of_everything(api: Api, path: str) -> None:
     """Over all contracts, without a body."""
     assert (await api.post("/api/queues/messages/retry")).json == {"retried": 2}

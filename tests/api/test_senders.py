@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sendonce.simulator import Simulator, SimulatorConfig
+from sendonce.store.protocol import Kind
 
 from .conftest import Api
 
@@ -128,6 +129,21 @@ async def test_pause_and_resume(api: Api) -> None:
     sender = (await api.get("/api/senders/shop")).json
     assert (sender["paused"], sender["causes"], sender["accountCauses"]) == (True, [], ["person"])
     assert (await api.post("/api/accounts/shop/resume")).json["paused"] is False
+
+
+async def test_a_change_keeps_what_paused_it(api: Api) -> None:
+    """An error that comes while somebody changes a rate or a setting still holds."""
+    await shop(api)
+    await api.store.pause(Kind.SENDER, "shop", "error:131056")
+    await api.store.pause(Kind.ACCOUNT, "shop", "error:190")
+    await api.call("PATCH", "/api/senders/shop", {"rate": 5})
+    await api.call("PATCH", "/api/accounts/shop", {"settings": {"graphVersion": "v24.0"}})
+    assert (await api.post("/api/senders/shop/pause")).json["causes"] == ["error:131056", "person"]
+    assert (await api.post("/api/accounts/shop/pause")).json["causes"] == ["error:190", "person"]
+    resumed = (await api.post("/api/senders/shop/resume")).json
+    assert (resumed["causes"], resumed["accountCauses"]) == ([], ["error:190", "person"])
+    for action in ("pause", "resume"):
+        assert (await api.post(f"/api/accounts/nobody/{action}")).status == 404
 
 
 async def test_what_is_not_there_is_a_404(api: Api) -> None:

@@ -89,6 +89,18 @@ async def test_an_unknown_placeholder_leaves_the_draft_unsealed(api: Api) -> Non
     assert (await api.get(path)).json["sealed"] is False
 
 
+async def test_a_list_without_a_header_is_suspected(api: Api) -> None:
+    """Where the text needs a column that the list does not name."""
+    settings = {"phoneNumberId": "1", "accessToken": "t"}
+    await api.post("/api/senders", {"name": "shop", "channel": "whatsapp", "settings": settings})
+    content = {"type": "text", "body": "Hello {name}"}
+    path = f"/api/contracts/{(await api.contract(senders=['shop'], content=content))['id']}"
+    refused = await api.put(f"{path}/recipients", rows(1, 3))
+    assert (refused.status, "no header row" in refused.json["detail"]) == (400, True), refused.text
+    refused = await api.put(f"{path}/recipients", b"to,city\n" + rows(1, 3))
+    assert (refused.status, "no header row" in refused.json["detail"]) == (400, False)
+
+
 async def test_a_broken_upload_leaves_the_draft_unsealed_and_a_repeat_replaces_it(api: Api) -> None:
     """A client that is gone in the middle has ordered nothing."""
     path = await draft(api)

@@ -1,5 +1,6 @@
 """Processes as a person starts them: what they print, how they end, and what they refuse to start with."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ import pytest
 
 from sendonce.cli.children import Child
 from sendonce.cli.http import Api
+from sendonce.store.open import open_store
 
 PATIENCE = 120
 
@@ -27,6 +29,15 @@ def sendonce(*arguments: str, cwd: Path, **environment: str) -> subprocess.Compl
         text=True,
         timeout=PATIENCE,
     )
+
+
+def empty_store(path: Path) -> None:
+    """A store that holds nothing yet."""
+
+    async def make() -> None:
+        await (await open_store(f"sqlite:///{path}")).close()
+
+    asyncio.run(make())
 
 
 @pytest.fixture
@@ -61,7 +72,7 @@ def test_a_store_that_cannot_be_used_is_refused(tmp_path: Path, store: str, word
     foreign = apsw.Connection(str(tmp_path / "foreign.db"))
     foreign.execute("CREATE TABLE other (a)")
     foreign.close()
-    assert sendonce("verify", "--store", "sqlite:///newer.db", cwd=tmp_path).returncode == 0
+    empty_store(tmp_path / "newer.db")
     newer = apsw.Connection(str(tmp_path / "newer.db"))
     newer.execute("PRAGMA user_version = 999")
     newer.close()
@@ -85,6 +96,41 @@ def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path) -> None:
     ended = sendonce("serve", cwd=tmp_path, SENDONCE_CONCURRENCY="many")
     assert ended.returncode == 2
     assert "SENDONCE_CONCURRENCY" in ended.stderr
+
+
+def test_what_is_not_there_is_not_verified(tmp_path: Path) -> None:
+    """A mistyped file is named, not made."""
+    ended = sendonce("verify", "--store", "sqlite:///nope.db", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "nope.db" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_oracle_log_is_named(tmp_path: Path) -> None:
+    """Missing, or of another kind: the file and the line, in one line."""
+    empty_store(tmp_path / "x.db")
+    first = '{"seq":1,"monotonic":0,"wall":0,"phone_number_id":"1","to":"+1","wamid":"w","token":"c.1.1"}'
+    (tmp_path / "wrong.log").write_text(f"{first}\nhello\n")
+    for name, words in (("absent.log", "cannot be read"), ("wrong.log", "line 2")):
+        ended = sendonce("verify", "--store", "sqlite:///x.db", "--oracle", name, cwd=tmp_path)
+        assert ended.returncode == 2
+        assert name in ended.stderr
+        assert words in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_missing_key_says_how_to_give_it(tmp_path: Path) -> None:
+    """A client command names its own flag and variable; it and the server read the same SENDONCE_URL in peace."""
+    child = Child(["serve", "--port", "0", "--store", f"sqlite:///{tmp_path}/x.db", "--api-key", "k"], tmp_path / "log")
+    try:
+        url = f"http://127.0.0.1:{child.port()}"
+        ended = sendonce("status", cwd=tmp_path, SENDONCE_URL=url)
+        assert ended.returncode == 1
+        assert "--api-key" in ended.stderr
+        assert "SENDONCE_API_KEY" in ended.stderr
+        assert sendonce("status", cwd=tmp_path, SENDONCE_URL=url, SENDONCE_API_KEY="k").returncode == 0
+    finally:
+        assert child.terminate() == 0
 
 
 def test_no_server_is_said_plainly(tmp_path: Path) -> None:

@@ -184,3 +184,25 @@ async def test_an_outage_costs_no_tries(bench: Make) -> None:
     assert done.counts.completed == 20
     messages = await one.store.messages(contract.id, MessageFilter(), 20)
     assert {message.tries for message in messages} == {1}
+
+
+async def test_a_provider_that_hangs_does_not_stop_the_other_senders(bench: Make) -> None:
+    """While one sender's requests get no answer, another sender's contract goes out."""
+    one = await bench()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(hang, "127.0.0.1", 0)
+    async with silent:
+        await one.sender("silent", url=f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+        await one.sender("main")
+        hanging = await one.contract(500, "silent")
+        contract = await one.contract(200)
+        one.start()
+        await one.until(contract.id, lambda c: c.state is ContractState.COMPLETED)
+        meanwhile = await one.store.contract(hanging.id)
+        assert meanwhile.counts.active > 0
+        assert (meanwhile.counts.unknown, meanwhile.counts.completed) == (0, 0)
+        await one.stop()

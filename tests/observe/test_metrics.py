@@ -29,7 +29,7 @@ def test_sub_batches_add_up() -> None:
     metrics = Metrics()
     metrics.sub_batch({"accepted": 2}, [0.004, 0.2])
     metrics.sub_batch({"accepted": 1, "unknown": 1}, [0.2, 31.0])
-    metrics.in_flight(7)
+    metrics.requests_in_flight = 7
     found = samples(metrics.render({}, {}, 0))
     assert found["sendonce_outcomes_total", "accepted"] == 3
     assert found["sendonce_outcomes_total", "unknown"] == 1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
@@ -55,7 +55,7 @@ ROUTES: list[ControllerRouterHandler] = [
     health.ready,  # GET /readyz
     health.metrics,  # GET /metrics
 ]
-# GET and POST /webhooks/{channel}: see `create_app`. GET /api/openapi.json: see `_openapi`.
+# GET and POST /webhooks/{channel}: see `create_app` and `_Description`. GET /api/openapi.json: see `_openapi`.
 
 
 def create_app(services: Services, settings: Settings, metrics: Metrics, readiness: Readiness) -> ASGIApp:
@@ -101,8 +101,16 @@ def _openapi(with_key: bool) -> OpenAPIConfig:
         version=__version__,
         description="Durable mass messaging. Errors are problem details (RFC 9457).",
         path="/api",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[_Description(path="/openapi.json")],
         components=Components(security_schemes=schemes),  # type: ignore[arg-type]
         security=[{"bearer": []}, {"apiKey": []}] if with_key else None,
         use_handler_docstrings=True,
     )
+
+
+class _Description(JsonRenderPlugin):
+    """What Litestar knows of, and the webhooks, which stand in front of it."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        paths = {**openapi_schema["paths"], **webhooks.DESCRIPTION}
+        return super().render(request, {**openapi_schema, "paths": paths})

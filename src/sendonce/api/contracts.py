@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -10,17 +11,28 @@ from litestar.response import Stream
 from sendonce.api.once import IdempotencyKey, once
 from sendonce.api.problems import can_answer
 from sendonce.api.streams import CsvOperation, UploadOperation, attachment, chunks
-from sendonce.services.contracts import MAX_PAGE, ContractPage, NewContract
+from sendonce.domain.errors import InvalidInput
+from sendonce.services.contracts import MAX_PAGE, ContractPage, NewContract, Ordered
 from sendonce.services.door import Services
 from sendonce.services.imports import Imported
 from sendonce.services.views import ContractSeen
 from sendonce.store.protocol import Action
 
+#: Stands for every cause that need not be named.
+ANY = "*"
+CAUSE = "One of the contract's `causes`. `*`, the default, is all of them but `rewound`, which has to be named."
+
+
+class Resume(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What to go on in spite of."""
+
+    cause: Annotated[str, msgspec.Meta(min_length=1, description=CAUSE)] | None = None
+
 
 @post("/api/contracts", responses=can_answer(409, 413))
 async def create(
     data: JSONBody[NewContract], services: NamedDependency[Services], idempotency_key: IdempotencyKey = None
-) -> ContractSeen:
+) -> Ordered:
     """Order a contract. Up to 10,000 recipients go with it; more are streamed to `…/recipients`."""
     return await services.contracts.create(data, once("contract", idempotency_key, data))
 
@@ -78,9 +90,18 @@ async def pause(contract_id: FromPath[str], services: NamedDependency[Services])
 
 
 @post("/api/contracts/{contract_id:str}/resume", status_code=200, responses=can_answer(404, 409))
-async def resume(contract_id: FromPath[str], services: NamedDependency[Services]) -> ContractSeen:
-    """Go on, whatever it was paused for."""
-    return await services.contracts.act(contract_id, Action.RESUME)
+async def resume(
+    contract_id: FromPath[str],
+    services: NamedDependency[Services],
+    data: JSONBody[Resume | None] = None,
+    cause: Annotated[str | None, QueryParameter(name="cause", min_length=1, description=CAUSE)] = None,
+) -> ContractSeen:
+    """Go on, whatever it was paused for; with a cause in the body or in the query, that cause only is taken away. The
+    cause `rewound` (the store was put back to an older state, so that messages may go out twice) has to be named."""
+    wanted = {each for each in (cause, data and data.cause) if each}
+    if len(wanted) > 1:
+        raise InvalidInput("cause", "is one thing in the body and another in the query; give one of them.")
+    return await services.contracts.act(contract_id, Action.RESUME, wanted.pop() if wanted else ANY)
 
 
 @post("/api/contracts/{contract_id:str}/cancel", status_code=200, responses=can_answer(404, 409))

@@ -88,6 +88,7 @@ async def retry_everywhere(
 
 def _one_of(body: Retry | None, query: Retry) -> Retry:
     """InvalidInput when both say something: which of them is meant?"""
-    if body is not None and query != Retry():
+    nothing = Retry()
+    if body not in (None, nothing) and query != nothing:
         raise InvalidInput("", "Give the filter in the body or in the query, not in both.")
-    return query if body is None else body
+    return query if body is None or body == nothing else body

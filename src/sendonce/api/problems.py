@@ -2,18 +2,20 @@
 
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from msgspec import UNSET, UnsetType
 
 from sendonce.api.streams import ClientGone
 from sendonce.domain import errors
+from sendonce.domain.contract import Content, OnUnknown
 
 log = structlog.get_logger()
 
@@ -29,6 +31,13 @@ _STATUS: dict[type[errors.SendonceError], tuple[int, str]] = {
     errors.SettingsError: (422, "settings-error"),
     errors.StoreError: (503, "store-unavailable"),
 }
+#: What may stand in fields that take a few words only; msgspec's own message does not say.
+_CHOICES = {
+    "onUnknown": [str(each) for each in OnUnknown],
+    "content.type": [str(kind.__struct_config__.tag) for kind in get_args(Content)],
+}
+#: Litestar's whole message for a body that has to be there and is not.
+_NO_BODY = "'data'"
 #: Seconds after which a caller may ask again when the store could not do it.
 RETRY_AFTER = "2"
 
@@ -64,7 +73,7 @@ def problem_body(problem: Problem) -> bytes:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's handler for every exception: the edge at which an unexpected one is logged and becomes a 500."""
-    problem = problem_of(error)
+    problem = problem_of(_too_large(request) if isinstance(error, RequestEntityTooLarge) else error)
     if isinstance(error, ClientGone):
         log.info("client gone in the middle of its upload", path=request.url.path)
     elif problem.status >= 500:
@@ -98,17 +107,32 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 def _invalid(error: ValidationException) -> Problem:
-    """The first of the fields that msgspec found at fault, by its path in the body."""
-    extra = error.extra if isinstance(error.extra, list) else []
+    """The first of the fields that msgspec found at fault, by its path in the body or its name in the request."""
+    extra: list[dict[str, str]] = error.extra if isinstance(error.extra, list) else []
     if not extra:
         return _problem("invalid-input", 400, error.detail)
-    first: dict[str, str] = extra[0]
+    # Where a parameter is wrong, Litestar misses even a body that may be left out.
+    first = next((each for each in extra if each["message"] != _NO_BODY), None)
+    if first is None:
+        return _problem("invalid-input", 400, "The request has no body; this call needs a JSON object.")
     path = first.get("key", "")
     path = "" if path == "data" else path.removeprefix("data.")
+    if first.get("source") == "header":
+        path = path.replace("_", "-").title()
     message = first["message"].split(" - at `$")[0]
     if named := re.search(r"(?:unknown|missing required) field `([^`]+)`", message):
         path = f"{path}.{named[1]}" if path else named[1]
+    if path in _CHOICES:
+        message += f"; it is one of {', '.join(_CHOICES[path])}"
     return _problem("invalid-input", 400, f"{path}: {message}." if path else f"{message}.", path or UNSET)
+
+
+def _too_large(request: Request[Any, Any, Any]) -> errors.TooLarge:
+    limit = request.route_handler.resolve_request_max_body_size()
+    return errors.TooLarge(
+        f"The body has more than {limit:,} bytes, the setting max_body. Upload a long list of recipients with "
+        "PUT /api/contracts/{id}/recipients, which has a limit of its own."
+    )
 
 
 def _problem(name: str, status: int, detail: str, field: str | UnsetType = UNSET) -> Problem:

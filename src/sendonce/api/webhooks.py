@@ -5,6 +5,7 @@ a 200 counts for a provider; with anything else it repeats the post, so whatever
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,28 @@ log = structlog.get_logger()
 PREFIX = "/webhooks/"
 #: Meta's own limit of a post is 3 MB.
 MAX_BODY = 3 * 2**20
+
+
+def _described(summary: str, told: str, *statuses: int) -> dict[str, Any]:
+    problem = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    return {
+        "summary": summary,
+        "security": [],
+        "parameters": [{"name": "channel", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "responses": {
+            "200": {"description": told},
+            **{str(status): {"description": HTTPStatus(status).phrase, **problem} for status in statuses},
+        },
+    }
+
+
+#: Both calls, for OpenAPI.
+DESCRIPTION: dict[str, Any] = {
+    f"{PREFIX}{{channel}}": {
+        "get": _described("Answer a provider's handshake.", "The challenge.", 400, 401, 404, 503),
+        "post": _described("Take a provider's signed post.", "It is durable.", 401, 404, 413, 503),
+    }
+}
 
 
 class _Gone(Exception):

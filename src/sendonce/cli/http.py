@@ -44,6 +44,8 @@ class Api:
         if answer.status >= 400:
             problem = decoded if isinstance(decoded, dict) else {}
             detail = problem.get("detail") or problem.get("title") or f"The server answered {answer.status}."
+            if answer.status == 401:
+                raise SendonceError(f"{detail} For this command: --api-key or SENDONCE_API_KEY.")
             if answer.status == 400:
                 raise InvalidInput(problem.get("field", ""), str(detail))
             raise SendonceError(str(detail))

@@ -1,14 +1,19 @@
 """`sendonce status`: one request shows the state of everything."""
 
+import sys
 from typing import Any
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sendonce.cli import options
 from sendonce.cli.http import Api
+
+#: Characters of a line that goes into a file or a pipe.
+PIPED_WIDTH = 250
 
 
 def status(
@@ -19,7 +24,8 @@ def status(
     if as_json:
         typer.echo(msgspec.json.encode(queues).decode())
         return
-    console = Console()
+    # Beyond a terminal nobody wraps lines to a width: wide enough for all columns.
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(_counts(queues))
     jobs = queues["contracts"]["activeJobs"]
     if jobs:
@@ -39,16 +45,25 @@ def _counts(queues: dict[str, Any]) -> Table:
 
 def _jobs(jobs: list[dict[str, Any]]) -> Table:
     table = Table(title="active contracts", title_justify="left")
-    for name in ("id", "name", "state", "progress", "total", "completed", "failed", "unknown"):
-        table.add_column(name, justify="left" if name in ("id", "name", "state") else "right")
+    table.add_column("id", no_wrap=True)
+    for name in ("name", "state", "progress", "total", "completed", "failed", "unknown", "attention"):
+        table.add_column(name, justify="left" if name in ("name", "state", "attention") else "right")
     for job in jobs:
         counts = job["counts"]
         table.add_row(
             job["id"],
-            job["name"],
+            Text(job["name"]),
             job["state"],
             f"{job['progress']:.1f} %",
             f"{job['total']:,}",
             *(f"{counts[state]:,}" for state in ("completed", "failed", "unknown")),
+            _attention(job),
         )
     return table
+
+
+def _attention(job: dict[str, Any]) -> Text:
+    """Why a person should look at it; empty when there is no need."""
+    if job["blockedBy"]:
+        return Text(", ".join(job["blockedBy"]))
+    return Text("unknown messages are held" if job["needsAttention"] else "")

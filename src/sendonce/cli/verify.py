@@ -10,6 +10,7 @@ import typer
 import uvloop
 
 from sendonce.cli import options
+from sendonce.domain.errors import InvalidInput
 from sendonce.domain.state import MessageState
 from sendonce.settings import Settings
 from sendonce.simulator import oracle as oracle_log
@@ -45,7 +46,8 @@ def verify(
 ) -> None:
     """Recount every contract from its rows and check every invariant. Exit code 1 on any difference."""
     settings = options.settings_of(config, store=store)
-    report = uvloop.run(_verify(settings, oracle))
+    given = None if oracle is None else _given(oracle)
+    report = uvloop.run(_verify(settings, given))
     if as_json:
         typer.echo(msgspec.json.encode(report).decode())
     else:
@@ -67,13 +69,12 @@ def summary(report: Report) -> str:
     return line + (f"; {len(report.differences)} differences" if report.differences else "")
 
 
-async def _verify(settings: Settings, oracle: Path | None) -> Report:
-    store = await open_store(settings.store)
+async def _verify(settings: Settings, given: Counter[tuple[str, int]] | None) -> Report:
+    # What isn't there can't be verified, and must not be made on the way.
+    store = await open_store(settings.store, create=False)
     try:
         report = Report(differences=await store.verify())
-        given: Counter[tuple[str, int]] = Counter()
-        if oracle is not None:
-            given = _given(oracle)
+        if given is not None:
             report.delivered = report.lost = report.doubled = report.unrecorded = 0
         last: str | None = None
         while contracts := await store.contracts(before=last):
@@ -81,7 +82,7 @@ async def _verify(settings: Settings, oracle: Path | None) -> Report:
                 report.contracts += 1
                 report.messages += contract.total
                 report.unknown += contract.counts.unknown
-                if oracle is not None and contract.sealed:
+                if given is not None and contract.sealed:
                     await _compare(store, contract.id, given, report)
             last = contracts[-1].id
         return report
@@ -90,13 +91,20 @@ async def _verify(settings: Settings, oracle: Path | None) -> Report:
 
 
 def _given(oracle: Path) -> Counter[tuple[str, int]]:
-    """How often each message was given, by contract and seq."""
+    """How often each message was given, by contract and seq. InvalidInput when it is no oracle log."""
     given: Counter[tuple[str, int]] = Counter()
-    for one in oracle_log.read(oracle):
-        contract, _, rest = (one.token or "").partition(".")
-        seq = rest.partition(".")[0]
-        if seq.isdecimal():
-            given[contract, int(seq)] += 1
+    lines = 0
+    try:
+        for one in oracle_log.read(oracle):
+            lines += 1
+            contract, _, rest = (one.token or "").partition(".")
+            seq = rest.partition(".")[0]
+            if seq.isdecimal():
+                given[contract, int(seq)] += 1
+    except OSError as error:
+        raise InvalidInput("--oracle", f"{oracle} cannot be read ({error.strerror}).") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput("--oracle", f"{oracle} is no oracle log: line {lines + 1}: {error}.") from error
     return given
 
 

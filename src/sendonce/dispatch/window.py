@@ -63,6 +63,7 @@ class Window:
         store: Store,
         lease: Lease,
         line: Line,
+        compose: Callable[[Message], bytes],
         ready: "Ready[tuple[Window, Message, float]]",
         clock: Clock,
         *,
@@ -76,9 +77,7 @@ class Window:
         self.lease = lease
         self.line = line
         self.ready = ready
-        self.compose: Callable[[Message], bytes] = line.composer(
-            lease.contract.spec.content, lease.contract.columns, lease.contract.id
-        )
+        self.compose = compose
         self.deadline = asked_at + longest
         self.allowed = lease.size
         self.untaken = 0  # released to the ready queue, not yet taken by a sender's loop
@@ -120,15 +119,14 @@ class Window:
             self._pending.append(message)
             self._wake.set()
         else:
-            self.answer(message, Unsent(cause))
+            self._answer(message, Unsent(cause))
 
     def answered(self, message: Message, outcome: Outcome, seconds: float) -> None:
         """The outcome of a request that took so long."""
         self._seconds.append(seconds)
-        self.answer(message, outcome)
+        self._answer(message, outcome)
 
-    def answer(self, message: Message, outcome: Outcome) -> None:
-        """The outcome of a message, handed over or not."""
+    def _answer(self, message: Message, outcome: Outcome) -> None:
         self._answers.append(Answer(message.seq, message.attempt, outcome))
         self.unanswered -= 1
         if self.unanswered == 0 or len(self._answers) >= self._ahead.sub_batch:
@@ -209,14 +207,14 @@ class Window:
         if self._stop_cause is not None or not self._slots.left:
             cause = self._stop_cause or "late"
             while self._pending:
-                self.answer(self._pending.popleft(), Unsent(cause))
+                self._answer(self._pending.popleft(), Unsent(cause))
             return
         now = self._clock.steady()
         count = min(self._slots.due(now), len(self._pending))
         if count:
             until = self._slots.usable_until(now) if self._slots.paced else self.deadline
             self.untaken += count
-            self.ready.put([(self, self._pending.popleft(), until) for _ in range(count)])
+            self.ready.put(self.lease.sender.no, [(self, self._pending.popleft(), until) for _ in range(count)])
 
     def _is_over(self) -> bool:
         if self.unanswered:

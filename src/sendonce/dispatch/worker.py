@@ -50,7 +50,7 @@ class Dispatcher:
         self._metrics = metrics
         self._pace = pace
         self._lines = Lines(channels)
-        self._ready: Ready[tuple[Window, Message, float]] = Ready()
+        self._ready: Ready[tuple[Window, Message, float]] = Ready(pace.concurrency)
         self._windows: dict[Window, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
         self._ended = False
@@ -142,10 +142,13 @@ class Dispatcher:
 
     def _window(self, lease: Lease, asked_at: float, received: tuple[float, int]) -> Window:
         line = self._lines.line(lease.sender)
+        contract = lease.contract
+        compose = line.composer(contract.spec.content, contract.columns, contract.id)
         return Window(
             self._store,
             lease,
             line,
+            compose,
             self._ready,
             self._clock,
             metrics=self._metrics,
@@ -165,12 +168,14 @@ class Dispatcher:
 
     def _progress(self) -> None:
         """A window started messages, stopped or ended: there may be room for another, and it may be the next one's
-        turn. One unpaced window starts messages at a time, so that a crash finds one sub-batch started ahead."""
+        turn. Of each sender one unpaced window starts messages at a time, so that a crash finds one sub-batch of it
+        started ahead."""
         self._room.set()
+        begun: set[int] = set()
         for window in self._windows:
-            if window.takes_turns:
+            if window.takes_turns and window.lease.sender.no not in begun:
+                begun.add(window.lease.sender.no)
                 window.begin()
-                break
 
     async def _unusable(self, lease: Lease, error: SendonceError) -> None:
         """The sender's settings lead nowhere: pause it, so that its messages wait for a person."""
@@ -186,31 +191,37 @@ class Dispatcher:
 
     async def _send(self) -> None:
         """One of the loops that hand messages over, one at a time."""
-        ready, timeout, steady = self._ready, self._pace.request_timeout, self._clock.steady
+        ready = self._ready
         # A flag beside the cancellation: the HTTP client can swallow one that comes together with its answer.
         while not self._ended:
-            window, message, usable_until = await ready.take()
+            lane, (window, message, usable_until) = await ready.take()
             window.taken()
-            started = steady()
+            started = self._clock.steady()
             cause = window.may_send(started, usable_until)
             if cause is not None:
                 window.withhold(message, cause)
-                continue
-            try:
-                body = window.compose(message)
-            except Exception as error:  # a message that cannot be put into words is that message's failure alone
-                log.exception("compose_failed", contract=window.lease.contract.id, seq=message.seq)
-                failure = DeliveryError(COMPOSE_FAILED, "It could not be composed", Reaction.INVALID_REQUEST)
-                window.answer(message, Refused(msgspec.structs.replace(failure, detail=str(error))))
-                continue
-            try:
-                outcome = await window.line.send(body, timeout)
-            except Exception:  # a line never raises; if one does, the request may have left
-                log.exception("send_failed", contract=window.lease.contract.id, seq=message.seq)
-                outcome = Unknown("internal")
-            window.answered(message, outcome, steady() - started)
-            if type(outcome) is not Accepted:
-                self._heed(window, outcome)
+            else:
+                outcome = await self._hand_over(window, message)
+                window.answered(message, outcome, self._clock.steady() - started)
+                if type(outcome) is not Accepted:
+                    self._heed(window, outcome)
+            ready.done(lane)
+
+    async def _hand_over(self, window: Window, message: Message) -> Outcome:
+        try:
+            body = window.compose(message)
+        except Exception as error:  # a message that cannot be put into words is that message's failure alone
+            log.exception("compose_failed", contract=window.lease.contract.id, seq=message.seq)
+            failure = DeliveryError(COMPOSE_FAILED, "It could not be composed", Reaction.INVALID_REQUEST)
+            return Refused(msgspec.structs.replace(failure, detail=str(error)))
+        self._metrics.requests_in_flight += 1
+        try:
+            return await window.line.send(body, self._pace.request_timeout)
+        except Exception:  # a line never raises; if one does, the request may have left
+            log.exception("send_failed", contract=window.lease.contract.id, seq=message.seq)
+            return Unknown("internal")
+        finally:
+            self._metrics.requests_in_flight -= 1
 
     def _heed(self, window: Window, outcome: Outcome) -> None:
         """An answer about more than its message stops what it is about at once; the store makes it last."""

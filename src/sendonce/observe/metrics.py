@@ -32,7 +32,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._outcomes = dict.fromkeys(("accepted", "refused", "throttled", "unknown", "unsent"), 0)
-        self._in_flight = 0
+        #: Requests that wait for an answer now; the sending loops count it up and down.
+        self.requests_in_flight = 0
         self._commits = 0
         self._buckets = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
@@ -46,10 +47,6 @@ class Metrics:
             self._buckets[bisect_left(BUCKETS, each)] += 1
             self._seconds += each
 
-    def in_flight(self, number: int) -> None:
-        """So many requests wait for an answer now."""
-        self._in_flight = number
-
     def render(self, contracts: Mapping[str, int], messages: Mapping[str, int], quarantined: int) -> bytes:
         """The scrape's body. `contracts` and `messages` are counts by state, as the store has them now."""
         registry = CollectorRegistry(auto_describe=False)
@@ -61,7 +58,9 @@ class Metrics:
         for outcome, number in self._outcomes.items():
             outcomes.add_metric([outcome], number)
         yield outcomes
-        yield GaugeMetricFamily("sendonce_requests_in_flight", "Requests that wait for an answer.", self._in_flight)
+        yield GaugeMetricFamily(
+            "sendonce_requests_in_flight", "Requests that wait for an answer.", self.requests_in_flight
+        )
         yield CounterMetricFamily("sendonce_commits", "Sub-batches committed by this process.", self._commits)
         total, cumulative = 0, []
         for bound, number in zip([*map(str, BUCKETS), "+Inf"], self._buckets, strict=True):

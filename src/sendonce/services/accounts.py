@@ -12,7 +12,7 @@ from sendonce.domain.contract import new_id
 from sendonce.domain.errors import InvalidInput, NotFound
 from sendonce.domain.sender import Account
 from sendonce.services.views import moment
-from sendonce.store.protocol import FullStore, Once
+from sendonce.store.protocol import FullStore, Kind, Once
 
 MASK = "***"
 Name = msgspec.Meta(min_length=1, max_length=100)
@@ -50,7 +50,7 @@ class AccountSeen(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Accounts:
-    """Make, show and change accounts. `on_change` is called after each change, before the answer."""
+    """Make, show and change accounts. `on_change` is called after each change of settings, before the answer."""
 
     def __init__(
         self, store: FullStore, channels: Mapping[str, Channel], clock: Clock, on_change: Callable[[], None]
@@ -97,24 +97,25 @@ class Accounts:
         if own:
             raise InvalidInput(f"settings.{min(own)}", "is no setting of an account; a sender may have it.")
         senders = await self._store.senders()
-        account = await self.get(name)  # read last, so that a pause that came meanwhile is kept
+        account = await self.get(name)
         changed = merged(account.settings, settings)
         for sender in senders:
             if sender.account.id == account.id:
                 channel.check_settings({**changed, **sender.settings})
         account = msgspec.structs.replace(account, name=new_name or account.name, settings=changed)
-        return await self._write(account)
+        written = await self._store.change_account(account)
+        self._on_change()
+        return written
 
     async def pause(self, name: str) -> Account:
         """None of its senders starts a message until it is resumed. NotFound."""
-        account = await self.get(name)
-        causes = tuple(dict.fromkeys((*account.causes, "person")))
-        return await self._write(msgspec.structs.replace(account, causes=causes))
+        await self._store.pause(Kind.ACCOUNT, name, "person")
+        return await self.get(name)
 
     async def resume(self, name: str) -> Account:
         """Take away every cause for which it was paused. NotFound."""
-        account = await self.get(name)
-        return await self._write(msgspec.structs.replace(account, causes=()))
+        await self._store.resume(Kind.ACCOUNT, name)
+        return await self.get(name)
 
     def view(self, account: Account) -> AccountSeen:
         """As clients see it."""
@@ -128,8 +129,3 @@ class Accounts:
             causes=account.causes,
             created_at=moment(account.created_at),
         )
-
-    async def _write(self, account: Account) -> Account:
-        written = await self._store.change_account(account)
-        self._on_change()
-        return written

@@ -1,7 +1,8 @@
 """Contracts: ordered, started, paused, resumed, cancelled, deleted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
@@ -9,12 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from sendonce.channels.protocol import Channel
-from sendonce.domain.contract import Content, ContractSpec, OnUnknown
+from sendonce.domain.contract import Content, Contract, ContractSpec, OnUnknown
 from sendonce.domain.errors import InvalidInput, NotFound, WrongState
 from sendonce.domain.retry import RetryPolicy
 from sendonce.domain.state import ContractState
+from sendonce.services.blocked import Blocked
 from sendonce.services.export import refusals
-from sendonce.services.imports import Imported, Imports
+from sendonce.services.imports import Imported, Imports, RefusedRow
 from sendonce.services.views import ContractSeen
 from sendonce.store.protocol import Action, FullStore, Once
 
@@ -52,6 +54,13 @@ class NewContract(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
         return ContractSpec(**{**fields, "senders": tuple(dict.fromkeys(self.senders))})
 
 
+class Ordered(ContractSeen, frozen=True, rename="camel"):
+    """A contract as its order left it. `refusedRows` are the first 20 of its recipients that were not taken; all are
+    at `…/refused.csv`."""
+
+    refused_rows: list[RefusedRow]
+
+
 class ContractPage(msgspec.Struct, frozen=True, rename="camel"):
     """Contracts, newest first. `next` is the `before` of the next page, null when this is the last one."""
 
@@ -68,7 +77,7 @@ class Contracts:
         self._imports = imports
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def create(self, order: NewContract, once: Once | None) -> ContractSeen:
+    async def create(self, order: NewContract, once: Once | None) -> Ordered:
         """Everything that can be wrong is found before anything is stored: InvalidInput naming the field. Then the
         draft, its list, its start. A call that was cut off after any of these does the rest when it is repeated with
         the same key."""
@@ -85,26 +94,28 @@ class Contracts:
                 contract = await self._imports.write(contract.id, listed)
             if order.start and contract.state is ContractState.DRAFT:
                 contract = await self._store.act(contract.id, Action.START)
-        return ContractSeen.of(contract)
+        seen = msgspec.structs.asdict(await self._seen(contract))
+        return Ordered(**seen, refused_rows=[] if listed is None else RefusedRow.first(listed.refused))
 
     async def get(self, contract_id: str) -> ContractSeen:
         """NotFound."""
-        return ContractSeen.of(await self._store.contract(contract_id))
+        return await self._seen(await self._store.contract(contract_id))
 
     async def page(self, state: str | None, before: str | None, limit: int) -> ContractPage:
         """At most `limit` contracts. InvalidInput `state`."""
         # One more than asked tells whether there is a next page.
         found = await self._store.contracts(state=_state(state), before=before, limit=limit + 1)
         shown = found[:limit]
+        blocked = Blocked(await self._store.senders())
         return ContractPage(
-            contracts=[ContractSeen.of(contract) for contract in shown],
+            contracts=[ContractSeen.of(contract, blocked.of(contract)) for contract in shown],
             next=shown[-1].id if len(found) > limit else None,
         )
 
-    async def act(self, contract_id: str, action: Action) -> ContractSeen:
-        """Start, pause, resume (whatever it was paused for) or cancel. NotFound, WrongState."""
-        cause = "*" if action is Action.RESUME else "person"
-        return ContractSeen.of(await self._store.act(contract_id, action, cause))
+    async def act(self, contract_id: str, action: Action, cause: str = "person") -> ContractSeen:
+        """Start, pause, resume or cancel. `cause` is what it is paused for, or what the resume takes away: `*` is every
+        cause that need not be named. NotFound, WrongState."""
+        return await self._seen(await self._store.act(contract_id, action, cause))
 
     async def delete(self, contract_id: str) -> None:
         """A finished one or a draft. NotFound, WrongState."""
@@ -123,9 +134,17 @@ class Contracts:
             raise WrongState(f"Contract {contract_id} is {contract.state.label}: only a draft takes a list.")
         channel = await self._channel_of(contract.spec.senders)
         content = contract.spec.content
-        return await self._imports.stream(
-            contract_id, body, content_type, lambda columns: channel.check_content(content, columns)
-        )
+
+        def check(columns: Sequence[str]) -> None:
+            try:
+                channel.check_content(content, columns)
+            except InvalidInput as error:
+                raise InvalidInput(error.field, error.message + _no_header(columns)) from error
+
+        return await self._imports.stream(contract_id, body, content_type, check)
+
+    async def _seen(self, contract: Contract) -> ContractSeen:
+        return ContractSeen.of(contract, Blocked(await self._store.senders()).of(contract))
 
     def _turn(self, contract_id: str) -> asyncio.Lock:
         """Repeats of one order that run at the same time take turns, else each would spoil the other's import."""
@@ -143,6 +162,14 @@ class Contracts:
         if len(names) > 1:
             raise InvalidInput("senders", f"are of several channels ({', '.join(names)}); a contract has one.")
         return self._channels[names[0]]
+
+
+def _no_header(columns: Sequence[str]) -> str:
+    """What else may be wrong with a list that lacks a column: intake calls columns without a header `column1` ….
+    A file of phone numbers only gives no column at all, with a header or without."""
+    if all(re.fullmatch(r"column\d+", name) for name in columns):
+        return " If the list has no header row, put the names of its columns into its first line."
+    return ""
 
 
 def _state(word: str | None) -> ContractState | None:

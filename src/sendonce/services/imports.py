@@ -30,6 +30,11 @@ class RefusedRow(msgspec.Struct, frozen=True, rename="camel"):
     value: str
     reason: str
 
+    @classmethod
+    def first(cls, refusals: Sequence[Refusal]) -> "list[RefusedRow]":
+        """As many as an answer shows."""
+        return [cls(each.row, each.value, each.reason) for each in refusals[:SHOWN_REFUSALS]]
+
 
 class Imported(msgspec.Struct, frozen=True, rename="camel"):
     """What became of a list. `total` is the number of rows in it: accepted, duplicates and refused together.
@@ -78,7 +83,7 @@ class Imports:
                 accepted=reader.accepted,
                 duplicates=reader.duplicates,
                 refused=reader.refused,
-                refused_rows=[RefusedRow(each.row, each.value, each.reason) for each in shown],
+                refused_rows=RefusedRow.first(shown),
                 columns=reader.columns,
                 total=reader.accepted + reader.duplicates + reader.refused,
             )

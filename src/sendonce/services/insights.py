@@ -6,6 +6,7 @@ import msgspec
 
 from sendonce.domain.contract import Contract, Counts
 from sendonce.domain.state import ContractState
+from sendonce.services.blocked import Blocked
 from sendonce.services.views import moment, moment_or_none
 from sendonce.store.protocol import ContractTally, FullStore
 
@@ -15,7 +16,7 @@ MAX_ACTIVE_JOBS = 100
 
 class ActiveJob(msgspec.Struct, frozen=True, rename="camel"):
     """A running contract, in the words that users of job queues know. `progress` in percent, `attemptsMade` is the
-    number of hand-overs so far."""
+    number of hand-overs so far. `blockedBy` says why none of its senders can send: `sender main: error:190`."""
 
     id: str
     name: str
@@ -26,10 +27,11 @@ class ActiveJob(msgspec.Struct, frozen=True, rename="camel"):
     total: int
     counts: Counts
     needs_attention: bool
+    blocked_by: tuple[str, ...]
     started_at: str | None
 
     @classmethod
-    def of(cls, contract: Contract) -> "ActiveJob":
+    def of(cls, contract: Contract, blocked_by: tuple[str, ...]) -> "ActiveJob":
         return cls(
             id=contract.id,
             name=contract.spec.name,
@@ -39,7 +41,8 @@ class ActiveJob(msgspec.Struct, frozen=True, rename="camel"):
             attempts_made=contract.attempts,
             total=contract.total,
             counts=contract.counts,
-            needs_attention=contract.needs_attention,
+            needs_attention=contract.needs_attention or bool(blocked_by),
+            blocked_by=blocked_by,
             started_at=moment_or_none(contract.started_at),
         )
 
@@ -88,8 +91,9 @@ class Insights:
         """Costs the same whether there are ten messages or a hundred million."""
         tally = await self._store.tally()
         jobs = await self._store.contracts(state=ContractState.ACTIVE, limit=MAX_ACTIVE_JOBS)
+        blocked = Blocked(await self._store.senders())
         numbers: dict[str, Any] = contracts_by_state(tally)
-        contracts = ContractsStatus(**numbers, active_jobs=[ActiveJob.of(job) for job in jobs])
+        contracts = ContractsStatus(**numbers, active_jobs=[ActiveJob.of(job, blocked.of(job)) for job in jobs])
         return Status(contracts=contracts, messages=tally.messages, quarantined=tally.quarantined)
 
     async def tally(self) -> ContractTally:

@@ -8,6 +8,7 @@ from sendonce.channels.protocol import Channel
 from sendonce.domain.contract import Contract
 from sendonce.domain.errors import InvalidInput
 from sendonce.domain.state import MessageState
+from sendonce.intake.phone import NotAPhone, normalise
 from sendonce.services.export import ledger
 from sendonce.services.views import MessageSeen
 from sendonce.store.protocol import FullStore, MessageFilter
@@ -25,10 +26,10 @@ class MessagePage(msgspec.Struct, frozen=True, rename="camel"):
 
 class Retry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Which failed messages. Without a condition all of them, save those whose outcome is not known: sending them
-    again may send twice, so it takes `force`."""
+    again may send twice, so it takes `force`. An `errorCode` may be a number or a text."""
 
     state: str | None = None
-    error_code: str | None = None
+    error_code: str | int | None = None
     recipient: str | None = None
     force: bool = False
 
@@ -39,11 +40,23 @@ class Retried(msgspec.Struct, frozen=True, rename="camel"):
     retried: int
 
 
-def message_filter(state: str | None, error_code: str | None, recipient: str | None, after: int = 0) -> MessageFilter:
-    """InvalidInput naming the field. A recipient's `+` that a URL turned into a space is put back."""
-    if recipient is not None and recipient.strip().isdigit():
-        recipient = "+" + recipient.strip()
-    return MessageFilter(_state(state), error_code, recipient, after)
+def message_filter(
+    state: str | None, error_code: str | int | None, recipient: str | None, after: int = 0
+) -> MessageFilter:
+    """InvalidInput naming the field."""
+    code = None if error_code is None else str(error_code)
+    return MessageFilter(_state(state), code, _address(recipient), after)
+
+
+def _address(text: str | None) -> str | None:
+    """A recipient as lists hold it: intake takes phones only, whatever the channel. Written as people write them, or
+    with the space that a URL makes of a `+`."""
+    if text is None:
+        return None
+    try:
+        return normalise(text)
+    except NotAPhone as error:
+        raise InvalidInput("recipient", f"{text!r} {error}.") from error
 
 
 def _state(word: str | None) -> MessageState | None:

@@ -13,7 +13,7 @@ from sendonce.domain.errors import Conflict, InvalidInput, NotFound
 from sendonce.domain.sender import Account, Sender
 from sendonce.services.accounts import Accounts, Name, channel_named, merged, shown
 from sendonce.services.views import moment
-from sendonce.store.protocol import FullStore, Once
+from sendonce.store.protocol import FullStore, Kind, Once
 
 #: Messages per second of a sender that names no rate: below the 80 that WhatsApp gives a new number.
 DEFAULT_RATE = 60.0
@@ -114,14 +114,13 @@ class Senders:
 
     async def pause(self, name: str) -> Sender:
         """It starts no further message, within one sub-batch. NotFound."""
-        sender = await self._store.sender(name)
-        causes = tuple(dict.fromkeys((*sender.causes, "person")))
-        return await self._store.change_sender(msgspec.structs.replace(sender, causes=causes))
+        await self._store.pause(Kind.SENDER, name, "person")
+        return await self._store.sender(name)
 
     async def resume(self, name: str) -> Sender:
         """Take away every cause for which it was paused. What paused its account stays. NotFound."""
-        sender = await self._store.sender(name)
-        return await self._store.change_sender(msgspec.structs.replace(sender, causes=()))
+        await self._store.resume(Kind.SENDER, name)
+        return await self._store.sender(name)
 
     def view(self, sender: Sender) -> SenderSeen:
         """As clients see it."""

@@ -31,7 +31,7 @@ class ReceiptsSeen(msgspec.Struct, frozen=True, rename="camel"):
 
 class ContractSeen(msgspec.Struct, frozen=True, rename="camel"):
     """A contract as it stands. `progress` in percent; `duplicates` and `refused` are rows its list lost on import;
-    `causes` say why it is paused."""
+    `causes` say why it is paused, `blockedBy` why none of its senders can send: `sender main: error:190`."""
 
     id: str
     name: str
@@ -44,6 +44,7 @@ class ContractSeen(msgspec.Struct, frozen=True, rename="camel"):
     receipts: ReceiptsSeen
     needs_attention: bool
     causes: tuple[str, ...]
+    blocked_by: tuple[str, ...]
     content: Content
     senders: tuple[str, ...]
     retry: RetryPolicy
@@ -60,7 +61,7 @@ class ContractSeen(msgspec.Struct, frozen=True, rename="camel"):
     finished_at: str | None
 
     @classmethod
-    def of(cls, contract: Contract) -> "ContractSeen":
+    def of(cls, contract: Contract, blocked_by: tuple[str, ...]) -> "ContractSeen":
         spec = contract.spec
         return cls(
             id=contract.id,
@@ -72,8 +73,9 @@ class ContractSeen(msgspec.Struct, frozen=True, rename="camel"):
             total=contract.total,
             counts=contract.counts,
             receipts=ReceiptsSeen(contract.sent, contract.delivered, contract.read),
-            needs_attention=contract.needs_attention,
+            needs_attention=contract.needs_attention or bool(blocked_by),
             causes=contract.causes,
+            blocked_by=blocked_by,
             content=spec.content,
             senders=spec.senders,
             retry=spec.retry,

@@ -135,4 +135,4 @@ def resume(tx: Transaction, kind: Kind, name: str) -> None:
 def _check_free(tx: Transaction, kind: str, name: str, own_id: str) -> None:
     row = tx.one(SQL[f"{kind}_named"], (name,))
     if row is not None and row[0] != own_id:
-        raise Conflict(f"There is a {kind} {name!r} already; choose another name or change that one.")
+        raise Conflict(f"The name {name!r} is taken by another {kind}; choose another name or change that one.")

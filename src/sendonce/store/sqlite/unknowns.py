@@ -21,6 +21,11 @@ LAST_RECEIPT = 7 * 24 * 3600 * 1000
 
 OUTCOME_UNKNOWN = DeliveryError("outcome_unknown", "Nobody knows whether this was sent", Reaction.FAIL_RECIPIENT)
 
+#: Proven not to have been accepted, but its tries are used up: a retry of it is safe.
+NEVER_ACCEPTED = DeliveryError(
+    "never_accepted", "The provider never took it, and its tries are used up", Reaction.RETRY
+)
+
 
 def note_unknown(tx: Transaction, row: MessageRow, cause: str, from_at: int, until_at: int) -> None:
     """The row's attempt may have been handed over between these moments, and nobody knows. It costs a try."""
@@ -84,7 +89,7 @@ def _settle_one(tx: Transaction, row: MessageRow, candidate: _Unknown, evidence:
             return False
         target = MessageState.CANCELLED
     elif row.tries >= head.spec.retry.attempts:
-        _give_up(tx, row)
+        _give_up(tx, row, NEVER_ACCEPTED if absent else OUTCOME_UNKNOWN)
         return True
     else:
         target = MessageState.DELAYED
@@ -94,9 +99,9 @@ def _settle_one(tx: Transaction, row: MessageRow, candidate: _Unknown, evidence:
     return True
 
 
-def _give_up(tx: Transaction, row: MessageRow) -> None:
+def _give_up(tx: Transaction, row: MessageRow, error: DeliveryError = OUTCOME_UNKNOWN) -> None:
     tx.move(row.key >> SEQ_BITS, MessageState.UNKNOWN, MessageState.FAILED)
-    row.state, row.error = MessageState.FAILED, error_json(OUTCOME_UNKNOWN)
+    row.state, row.error = MessageState.FAILED, error_json(error)
 
 
 class _Evidence:
