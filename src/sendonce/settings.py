@@ -51,8 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     `concurrency` is the number of requests in flight to providers, per process. `evidence_window` is how long the
     receipts of an unknown message are waited for before its absence counts as proven. `drain_timeout` is the time
-    that a shutdown gives to what is in flight. `state_dir` is where the process keeps its own files, None for beside
-    the store. `max_body` limits JSON bodies, `max_upload` lists of recipients as they come over the wire. Finished
+    that a shutdown gives to what is in flight. `max_body` limits JSON bodies, `max_upload` lists of recipients as they come over the wire. Finished
     contracts older than `retention_days` are deleted; None keeps them.
     """
 
@@ -65,7 +64,6 @@ class Settings(msgspec.Struct, frozen=True):
     lease_seconds: Seconds = 45.0
     evidence_window: Seconds = 900.0
     drain_timeout: Seconds = 35.0
-    state_dir: str | None = None
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
     max_body: Bytes = 16 * 2**20

@@ -25,7 +25,6 @@ def serve(
     lease_seconds: options.LeaseSeconds = None,
     evidence_window: options.EvidenceWindow = None,
     drain_timeout: options.DrainTimeout = None,
-    state_dir: options.StateDir = None,
     retention_days: options.RetentionDays = None,
     log_level: options.Level = None,
     log_format: options.Format = None,
@@ -44,7 +43,6 @@ def serve(
         lease_seconds=lease_seconds,
         evidence_window=evidence_window,
         drain_timeout=drain_timeout,
-        state_dir=state_dir,
         retention_days=retention_days,
         log_level=log_level,
         log_format=log_format,
@@ -65,7 +63,6 @@ def worker(
     lease_seconds: options.LeaseSeconds = None,
     evidence_window: options.EvidenceWindow = None,
     drain_timeout: options.DrainTimeout = None,
-    state_dir: options.StateDir = None,
     log_level: options.Level = None,
     log_format: options.Format = None,
 ) -> None:
@@ -80,7 +77,6 @@ def worker(
         lease_seconds=lease_seconds,
         evidence_window=evidence_window,
         drain_timeout=drain_timeout,
-        state_dir=state_dir,
         log_level=log_level,
         log_format=log_format,
     )

@@ -50,21 +50,17 @@ class Ready(Generic[T]):
 
     async def take(self) -> tuple[int, T]:
         """The next item and its lane, which has to be told when the item is done. Lanes take turns."""
-        while True:
-            for lane, line in self._lanes.items():
-                if line.items and line.busy < self._most:
-                    break
-            else:
-                await self._sleep()
-                continue
-            line.busy += 1
-            self._waiting -= 1
-            item = line.items.popleft()
-            if len(self._lanes) > 1:
-                self._lanes[lane] = self._lanes.pop(lane)
-            if self._waiting and self._waking is None:
-                self._wake_one()
-            return lane, item
+        while (lane := self._open_lane()) is None:
+            await self._sleep()
+        line = self._lanes[lane]
+        line.busy += 1
+        self._waiting -= 1
+        item = line.items.popleft()
+        if len(self._lanes) > 1:
+            self._lanes[lane] = self._lanes.pop(lane)  # to the end
+        if self._waiting and self._waking is None:
+            self._wake_one()
+        return lane, item
 
     def done(self, lane: int) -> None:
         """An item of this lane is dealt with. Whoever says so takes the next one, so nobody has to be woken."""
@@ -72,6 +68,12 @@ class Ready(Generic[T]):
         line.busy -= 1
         if not line.busy and not line.items:
             del self._lanes[lane]
+
+    def _open_lane(self) -> int | None:
+        for lane, line in self._lanes.items():
+            if line.items and line.busy < self._most:
+                return lane
+        return None
 
     async def _sleep(self) -> None:
         taker: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -91,6 +91,8 @@ class Insights:
         """Costs the same whether there are ten messages or a hundred million."""
         tally = await self._store.tally()
         jobs = await self._store.contracts(state=ContractState.ACTIVE, limit=MAX_ACTIVE_JOBS)
+        if len(jobs) < MAX_ACTIVE_JOBS:  # those that were started and wait for their turn, or for a sender
+            jobs += await self._store.contracts(state=ContractState.WAITING, limit=MAX_ACTIVE_JOBS - len(jobs))
         blocked = Blocked(await self._store.senders())
         numbers: dict[str, Any] = contracts_by_state(tally)
         contracts = ContractsStatus(**numbers, active_jobs=[ActiveJob.of(job, blocked.of(job)) for job in jobs])
