@@ -51,8 +51,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     `concurrency` is the number of requests in flight to providers, per process. `evidence_window` is how long the
     receipts of an unknown message are waited for before its absence counts as proven. `drain_timeout` is the time
-    that a shutdown gives to what is in flight. `max_body` limits JSON bodies, `max_upload` lists of recipients as they come over the wire. Finished
-    contracts older than `retention_days` are deleted; None keeps them.
+    that a shutdown gives to what is in flight. `max_body` limits JSON bodies, `max_upload` lists of recipients as they
+    come over the wire. Finished contracts older than `retention_days` are deleted; None keeps them.
     """
 
     store: Annotated[str, Meta(min_length=1)] = "sqlite:///sendonce.db"
