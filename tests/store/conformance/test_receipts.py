@@ -361,3 +361,24 @@ async def test_times_of_receipts_are_kept(ledger: Ledger) -> None:
     # Providers stamp whole seconds, so an engine may keep no more.
     kept = [attempt.sent_at, attempt.delivered_at, attempt.read_at]
     assert [(time or 0) // 1000 for time in kept] == [at[stage] // 1000 for stage in (SENT, DELIVERED, READ)]
+
+
+async def test_a_template_that_fails_late_pauses_a_completed_contract(ledger: Ledger) -> None:
+    """Its message comes back and the contract is open again, but paused: nothing is sent until a person has looked."""
+    contract = await ledger.contract_of(1)
+    lease = await ledger.started()
+    await ledger.accept(lease, close=True)
+    assert (await ledger.store.contract(contract.id)).state is ContractState.COMPLETED
+    await ledger.report(lease, 0, error(Reaction.PAUSE_TEMPLATE, "132015"))
+    found = await ledger.store.contract(contract.id)
+    assert (found.state, found.causes, found.counts) == (ContractState.PAUSED, ("template:132015",), Counts(delayed=1))
+    await ledger.nothing()
+
+
+async def test_a_seq_beyond_all_numbers_is_nobodys(ledger: Ledger) -> None:
+    """A token whose number does not fit is not taken for another message's."""
+    contract = await ledger.contract_of(1)
+    await ledger.started()
+    far = Receipt(b"wamid.far", ledger.engine.wall(), Token(contract.id, 2**32 + 1, 1), SENT)
+    assert await ledger.apply(far) == Applied(strays=1)
+    assert (await ledger.store.contract(contract.id)).counts == Counts(active=1)
