@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: Answers wait at most this long for their sub-batch to fill, in seconds: what a crash leaves unknown stays small.
 FLUSH_EVERY = 0.1
+#: Slots that open within this time are handed out together, in seconds: a tenth of a slot's tolerance.
+TICK = 0.005
 #: Pauses between tries to reach a store that fails, in seconds: the first and the longest.
 STORE_RETRY = (0.1, 2.0)
 
@@ -42,6 +44,7 @@ class Window:
         "_metrics",
         "_on_progress",
         "_pending",
+        "_released_at",
         "_seconds",
         "_slots",
         "_started",
@@ -92,6 +95,7 @@ class Window:
         self._metrics = metrics
         self._started = 0
         self._advanced = clock.steady()
+        self._released_at = 0.0
         self._stop_cause: str | None = None
         self._wake = asyncio.Event()
         self._on_progress = on_progress
@@ -213,6 +217,7 @@ class Window:
         count = min(self._slots.due(now), len(self._pending))
         if count:
             until = self._slots.usable_until(now) if self._slots.paced else self.deadline
+            self._released_at = now
             self.untaken += count
             self.ready.put(self.lease.sender.no, [(self, self._pending.popleft(), until) for _ in range(count)])
 
@@ -233,7 +238,7 @@ class Window:
         if self._answers:
             moments.append(self._flush_at())
         if self._pending:
-            moments.append(self._slots.next_at())
+            moments.append(max(self._slots.next_at(), self._released_at + TICK))
         elif self._started == 0 and self._may_start:
             moments.append(self._slots.first - AHEAD_SECONDS)
         timeout = max(0.0, min(moments) - self._clock.steady()) if moments else None
