@@ -36,7 +36,7 @@ _WAITING, _DELAYED, _CANCELLED = MessageState.WAITING, MessageState.DELAYED, Mes
 
 def advance(
     tx: Transaction, lease_id: int, contract: str, sender: int, answers: Sequence[Answer], start_to: int, close: bool
-) -> tuple[Advanced, list[tuple[int, int, int]]]:
+) -> tuple[Advanced, list[bytes]]:
     """See `Store.advance`. Answers the new entries of the id index as well."""
     head = tx.head(contract)
     lease = leases.find(tx, lease_id)
@@ -93,7 +93,7 @@ def _record(
     answers: Sequence[Answer],
     lease_id: int,
     lease: OpenLease | None,
-) -> list[tuple[int, int, int]]:
+) -> list[bytes]:
     """Record outcomes. The many that are plainly accepted take a path of their own: one tuple each, no objects."""
     base = head.no << SEQ_BITS
     seqs = [answer.seq for answer in answers]
@@ -102,7 +102,7 @@ def _record(
     # Keys that this lease has started and that may be without a row: first attempts.
     first, end = (base + lease.lo, base + lease.lo + lease.started) if lease and lease.lo is not None else (0, 0)
     accepted: list[tuple[Any, ...]] = []
-    ids: list[tuple[int, int, int]] = []
+    ids: list[bytes] = []
     changed: dict[int, MessageRow] = {}
     now, completed, stage = tx.now, int(_COMPLETED), int(Stage.ACCEPTED)
     for answer in answers:

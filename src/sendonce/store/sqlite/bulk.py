@@ -1,6 +1,5 @@
 """Operations over many messages, done in pieces: each piece is a short transaction that also says where to go on."""
 
-import zlib
 from typing import Any
 
 import msgspec
@@ -110,7 +109,6 @@ def _delete_piece(tx: Transaction, contract: int, filter: str | None, after: int
     low, high = max(after, contract << SEQ_BITS), (contract + 1) << SEQ_BITS
     keys = [row[0] for row in tx.run(SQL["recipient_keys"], (low, high, limit))]
     if keys:
-        tx.run(SQL["delete_provider_ids"], (_id_entries(tx, low, keys[-1]),))
         for table in ("attempt", "unknown", "message", "recipient"):
             tx.run(SQL[f"delete_{table}"], (low, keys[-1]))
         return int(keys[-1])
@@ -118,15 +116,6 @@ def _delete_piece(tx: Transaction, contract: int, filter: str | None, after: int
         tx.run(SQL[statement], (contract,))
     tx.forget()
     return None
-
-
-def _id_entries(tx: Transaction, low: int, high: int) -> str:
-    """Entries of the id index that belong to these messages, as JSON: the index itself is ordered by hash."""
-    entries = [
-        (zlib.crc32(provider_id), key, attempt)
-        for key, attempt, provider_id in tx.run(SQL["ids_of_messages"], (low, high))
-    ]
-    return msgspec.json.encode(entries).decode()
 
 
 def _trim_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:

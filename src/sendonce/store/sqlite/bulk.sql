@@ -41,16 +41,6 @@ SELECT sealed, total FROM contract WHERE no = ?1;
 -- name: recipient_keys
 SELECT key FROM recipient WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3;
 
--- name: ids_of_messages
-SELECT key, attempt, provider_id FROM message WHERE key > ?1 AND key <= ?2 AND provider_id IS NOT NULL
-UNION ALL
-SELECT key, attempt, provider_id FROM attempt WHERE key > ?1 AND key <= ?2 AND provider_id IS NOT NULL;
-
--- name: delete_provider_ids
--- Entries (hash, key, attempt) as a JSON array of arrays.
-DELETE FROM provider_id WHERE (hash, key, attempt) IN (
-    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1));
-
 -- name: delete_attempt
 DELETE FROM attempt WHERE key > ?1 AND key <= ?2;
 

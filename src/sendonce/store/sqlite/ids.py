@@ -1,11 +1,18 @@
 """Finding messages by the provider's ids, for receipts that come without our token.
 
+Ids have no order, so an ordinary index would touch a page for each of them: more than half of what a commit wrote.
+Instead each commit appends its entries as one *run*; from time to time many runs are merged into a *segment* of sorted
+blocks. Writing is sequential, and a search looks into the few runs and into one block of each segment. An entry is a
+hash, a key and an attempt; whether the id really is that attempt's is looked up there, so what is left of a deleted
+message does no harm, and old segments are dropped whole.
+
 A receipt can come before the answer that brings its id. One without a token then explains nothing yet: it is kept as a
 stray, and meets its message when the id is saved.
 """
 
+import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -15,27 +22,78 @@ from sendonce.store.sqlite.transaction import Transaction, keys_json
 
 SQL = load("ids")
 
-_RECEIPT = msgspec.json.Decoder(Receipt)
+#: Hash, key, attempt; big-endian, so that bytes sort as the numbers do.
+_ENTRY = struct.Struct(">IQH")
+#: Runs are merged when there are so many of them, or so many entries in them.
+_MANY_RUNS, _MANY_ENTRIES = 512, 16_384
+#: Entries of a block: about two pages.
+_BLOCK = 500
+#: How long a segment is kept, in milliseconds: WhatsApp delivers for 30 days, and repeats webhooks for 7.
+_KEEP_SEGMENT = 45 * 24 * 3600 * 1000
 #: How long strays are kept, in milliseconds: those without a token may belong to another system of the same account;
 #: those with one are evidence for as long as providers repeat webhooks.
 _KEEP_WITHOUT_TOKEN, _KEEP_WITH_TOKEN = 24 * 3600 * 1000, 7 * 24 * 3600 * 1000
 
+_RECEIPT = msgspec.json.Decoder(Receipt)
 
-def id_entry(provider_id: bytes, key: int, attempt: int) -> tuple[int, int, int]:
+
+def id_entry(provider_id: bytes, key: int, attempt: int) -> bytes:
     """An entry of the index."""
-    return zlib.crc32(provider_id), key, attempt
+    return _ENTRY.pack(zlib.crc32(provider_id), key, attempt)
 
 
-def save_ids(tx: Transaction, entries: list[tuple[int, int, int]]) -> None:
-    """Add entries to the index, in its order: neighbours share pages."""
-    entries.sort()
-    tx.insert(SQL["save_ids"], entries)
+def save_ids(tx: Transaction, entries: Sequence[bytes]) -> None:
+    """Append entries to the index."""
+    if entries:
+        tx.run(SQL["append_run"], (b"".join(entries), len(entries)))
 
 
 def find_by_id(tx: Transaction, provider_id: bytes) -> tuple[int, int]:
     """Key and attempt of the message with this id, (0, 0) if there is none."""
-    found = tx.one(SQL["by_id"], (zlib.crc32(provider_id), provider_id))
-    return (0, 0) if found is None else (found[0], found[1])
+    hash_ = zlib.crc32(provider_id)
+    wanted = hash_.to_bytes(4, "big")
+    for statement, bindings in (("runs_newest_first", ()), ("blocks_with", (hash_,))):
+        for (entries,) in tx.run(SQL[statement], bindings):
+            for key, attempt in _hits(entries or b"", wanted):
+                if tx.one(SQL["has_id"], (key, attempt, provider_id))[0]:
+                    return key, attempt
+    return 0, 0
+
+
+def _hits(entries: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
+    """Key and attempt of the entries with this hash."""
+    at = entries.find(wanted)
+    while at >= 0:
+        if at % _ENTRY.size == 0:
+            _, key, attempt = _ENTRY.unpack_from(entries, at)
+            yield key, attempt
+        at = entries.find(wanted, at + 1)
+
+
+def tidy_ids(tx: Transaction) -> None:
+    """Merge runs into a segment when there are many, and drop what is too old to be asked for."""
+    runs, entries = tx.one(SQL["count_runs"])
+    if runs >= _MANY_RUNS or entries >= _MANY_ENTRIES:
+        _merge(tx)
+    tx.run(SQL["drop_old_blocks"], (tx.now - _KEEP_SEGMENT,))
+    tx.run(SQL["drop_old_segment"], (tx.now - _KEEP_SEGMENT,))
+    tx.run(SQL["forget_strays"], (tx.now - _KEEP_WITHOUT_TOKEN, tx.now - _KEEP_WITH_TOKEN))
+
+
+def _merge(tx: Transaction) -> None:
+    taken = tx.run(SQL["oldest_runs"], (_MANY_RUNS,)).fetchall()
+    size = _ENTRY.size
+    entries = sorted(run[at : at + size] for _, run in taken for at in range(0, len(run), size))
+    segment = tx.one(SQL["new_segment"], (tx.now,))[0]
+    blocks, first = [], 0
+    while first < len(entries):
+        end = min(first + _BLOCK, len(entries))
+        while end < len(entries) and entries[end][:4] == entries[end - 1][:4]:
+            end += 1  # equal hashes stay together, so that one block has them all
+        blocks.append((segment, int.from_bytes(entries[first][:4], "big"), b"".join(entries[first:end])))
+        first = end
+    tx.insert(SQL["save_blocks"], blocks)
+    tx.run(SQL["drop_runs"], (taken[-1][0],))
 
 
 def keep_stray(tx: Transaction, receipt: Receipt) -> None:
@@ -44,15 +102,11 @@ def keep_stray(tx: Transaction, receipt: Receipt) -> None:
     tx.run(SQL["keep_stray"], (hash_, msgspec.json.encode(receipt).decode(), tx.now))
 
 
-def take_strays(tx: Transaction, entries: Sequence[tuple[int, int, int]]) -> list[Receipt]:
+def take_strays(tx: Transaction, entries: Sequence[bytes]) -> list[Receipt]:
     """Strays that these new ids may explain; they are strays no more."""
     if not entries or tx.one(SQL["any_stray"]) is None:
         return []
-    rows = tx.run(SQL["strays_of"], (keys_json(hash_ for hash_, _, _ in entries),)).fetchall()
+    hashes = keys_json(int.from_bytes(entry[:4], "big") for entry in entries)
+    rows = tx.run(SQL["strays_of"], (hashes,)).fetchall()
     tx.run(SQL["drop_strays"], (keys_json(id_ for id_, _ in rows),))
     return [_RECEIPT.decode(text) for _, text in rows]
-
-
-def forget_strays(tx: Transaction) -> None:
-    """Drop strays that nothing will explain any more."""
-    tx.run(SQL["forget_strays"], (tx.now - _KEEP_WITHOUT_TOKEN, tx.now - _KEEP_WITH_TOKEN))

@@ -1,14 +1,42 @@
--- name: save_ids
-INSERT OR IGNORE INTO provider_id (hash, key, attempt);
+-- name: append_run
+INSERT INTO id_run (entries, size) VALUES (?1, ?2);
 
--- name: by_id
--- The attempt that got this id: hashes can collide, ids cannot.
-SELECT p.key, p.attempt FROM provider_id AS p
-LEFT JOIN message AS m ON m.key = p.key AND m.attempt = p.attempt
-LEFT JOIN attempt AS a ON a.key = p.key AND a.attempt = p.attempt
-WHERE p.hash = ?1 AND coalesce(m.provider_id, a.provider_id) = ?2
-  AND EXISTS (SELECT 1 FROM contract AS c WHERE c.no = p.key >> 32 AND c.deleting = 0)
-LIMIT 1;
+-- name: count_runs
+SELECT count(*), coalesce(sum(size), 0) FROM id_run;
+
+-- name: runs_newest_first
+SELECT entries FROM id_run ORDER BY run DESC;
+
+-- name: blocks_with
+-- Of each segment the one block that can hold hash ?1, the newest segment first.
+SELECT (SELECT b.entries FROM id_block AS b WHERE b.segment = s.segment AND b.first <= ?1
+        ORDER BY b.first DESC LIMIT 1)
+FROM id_segment AS s ORDER BY s.segment DESC;
+
+-- name: has_id
+-- Whether attempt ?2 of message ?1 got the id ?3, in a contract that is not deleted.
+SELECT EXISTS (SELECT 1 FROM contract AS c WHERE c.no = ?1 >> 32 AND c.deleting = 0)
+   AND ?3 IN (SELECT provider_id FROM message WHERE key = ?1 AND attempt = ?2
+              UNION ALL SELECT provider_id FROM attempt WHERE key = ?1 AND attempt = ?2);
+
+-- name: oldest_runs
+SELECT run, entries FROM id_run ORDER BY run LIMIT ?1;
+
+-- name: new_segment
+INSERT INTO id_segment (made_at) VALUES (?1) RETURNING segment;
+
+-- name: save_blocks
+INSERT INTO id_block (segment, first, entries);
+
+-- name: drop_runs
+DELETE FROM id_run WHERE run <= ?1;
+
+-- name: drop_old_blocks
+-- Blocks of the oldest segment, if it was made before ?1.
+DELETE FROM id_block WHERE segment = (SELECT segment FROM id_segment WHERE made_at < ?1 ORDER BY segment LIMIT 1);
+
+-- name: drop_old_segment
+DELETE FROM id_segment WHERE segment = (SELECT segment FROM id_segment WHERE made_at < ?1 ORDER BY segment LIMIT 1);
 
 -- name: keep_stray
 INSERT INTO stray (hash, receipt, received_at) VALUES (?1, ?2, ?3);

@@ -5,7 +5,7 @@ import msgspec
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.clock import SQL as CLOCK_SQL
-from sendonce.store.sqlite.ids import forget_strays
+from sendonce.store.sqlite.ids import tidy_ids
 from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
@@ -49,5 +49,5 @@ def take_over(tx: Transaction, locks: InstanceLocks, limit: int) -> Expired:
         gone = msgspec.json.encode(sorted({*dead, NOBODY})).decode()
         tx.run(SQL["take_posts"], (tx.instance, gone))
         tx.run(SQL["forget"], (gone,))
-        forget_strays(tx)
+        tidy_ids(tx)
     return ended

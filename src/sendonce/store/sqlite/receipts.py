@@ -61,7 +61,7 @@ def apply(
     found = _find(tx, receipts)
     rows = load_rows(tx, {key for key, _ in found if key})
     changed: dict[int, MessageRow] = {}
-    ids: list[tuple[int, int, int]] = []
+    ids: list[bytes] = []
     repeated = strays = 0
     for receipt, (key, attempt) in zip(receipts, found, strict=True):
         row = rows.get(key) or _under_watermark(tx, key, attempt)

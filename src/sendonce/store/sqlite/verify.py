@@ -118,7 +118,6 @@ def _indexes(tx: Transaction) -> Iterator[str]:
         ("due_in_wrong_state", "message {0} is in the due index, but neither delayed nor waiting"),
         ("active_without_lease", "message {0} is active without a lease"),
         ("lost_retry", "message {0} waits for a retry, but is neither due nor leased"),
-        ("ids_without_attempt", "the id index names message {0}, which has no such id"),
     ):
         for (key,) in tx.run(SQL[name]):
             yield sentence.format(f"{key >> SEQ_BITS}.{key & 0xFFFFFFFF}") + "."

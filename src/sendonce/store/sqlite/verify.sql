@@ -42,10 +42,3 @@ SELECT m.key FROM message AS m WHERE m.state = 1 AND NOT EXISTS (
 SELECT m.key FROM message AS m WHERE m.state IN (0, 2) AND m.due IS NULL AND NOT EXISTS (
     SELECT 1 FROM lease AS l JOIN json_each(l.seqs) AS s
     WHERE l.contract = m.key >> 32 AND s.value = m.key & 0xFFFFFFFF);
-
--- name: ids_without_attempt
-SELECT p.key FROM provider_id AS p
-LEFT JOIN message AS m ON m.key = p.key AND m.attempt = p.attempt
-LEFT JOIN attempt AS a ON a.key = p.key AND a.attempt = p.attempt
-WHERE m.key IS NULL AND a.key IS NULL
-  AND NOT EXISTS (SELECT 1 FROM contract AS c WHERE c.no = p.key >> 32 AND c.deleting = 1);

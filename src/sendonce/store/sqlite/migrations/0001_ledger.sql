@@ -124,12 +124,21 @@ CREATE TABLE attempt (
     PRIMARY KEY (key, attempt)
 ) STRICT, WITHOUT ROWID;
 
--- Finds an attempt by the hash of its provider id, for receipts that come without our token.
-CREATE TABLE provider_id (
-    hash    INTEGER NOT NULL,
-    key     INTEGER NOT NULL,
-    attempt INTEGER NOT NULL,
-    PRIMARY KEY (hash, key, attempt)
+-- Finds an attempt by the hash of its provider id, for receipts that come without our token: see ids.py.
+CREATE TABLE id_run (
+    run     INTEGER PRIMARY KEY AUTOINCREMENT,
+    entries BLOB NOT NULL,                    -- as one commit brought them
+    size    INTEGER NOT NULL
+) STRICT;
+CREATE TABLE id_segment (
+    segment INTEGER PRIMARY KEY AUTOINCREMENT,
+    made_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE id_block (
+    segment INTEGER NOT NULL,
+    first   INTEGER NOT NULL,                 -- the lowest hash in it
+    entries BLOB NOT NULL,                    -- sorted
+    PRIMARY KEY (segment, first)
 ) STRICT, WITHOUT ROWID;
 
 -- What is known of each unknown message: it can have been handed over between from_at and until_at.
