@@ -15,10 +15,12 @@ _ANSWER = (
 
 
 class _Provider:
-    """Accepts everything, slowly, and notes when the first request after `listen` came."""
+    """Accepts everything, and notes when the first request came on a connection that was made after `first` was asked:
+    what a killed process left in its sockets does not count."""
 
     def __init__(self) -> None:
         self._first: asyncio.Future[float] | None = None
+        self._open: set[asyncio.StreamWriter] = set()
         self.port = 0
 
     async def __aenter__(self) -> "_Provider":
@@ -29,21 +31,30 @@ class _Provider:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
 
+    async def quiet(self) -> None:
+        """Return when the last connection of a killed process is gone."""
+        while self._open:
+            await asyncio.sleep(0.05)
+
     async def first(self) -> float:
         self._first = asyncio.get_running_loop().create_future()
         return await self._first
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = self._first
+        self._open.add(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
                 await reader.readexactly(length)
-                if self._first is not None and not self._first.done():
-                    self._first.set_result(time.perf_counter())
+                if asked is not None and not asked.done():
+                    asked.set_result(time.perf_counter())
                 writer.write(_ANSWER)
         except (asyncio.IncompleteReadError, ConnectionResetError):
             writer.close()
+        finally:
+            self._open.discard(writer)
 
 
 async def restart(messages: int, kills: int) -> Report:
@@ -80,4 +91,5 @@ async def _once(place: Path, provider: _Provider) -> tuple[float, float]:
     sent = await first
     await asyncio.sleep(0.3)  # in the middle of sending
     server.kill()
+    await provider.quiet()
     return max(0.0, sent - up), sent - started
