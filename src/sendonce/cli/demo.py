@@ -197,7 +197,7 @@ def _watch(api: Api, plan: Plan, console: Console, server: Child, serve: Any) ->
     started = moved = time.monotonic()
     killed_at: float | None = None
     done_before = -1
-    bars = _Bars(console, plan)
+    bars = _Bars(console)
     with bars:
         while True:
             status = api.get("/api/queues/status")
@@ -228,9 +228,8 @@ def _watch(api: Api, plan: Plan, console: Console, server: Child, serve: Any) ->
 class _Bars:
     """Progress bars on a terminal; a line every few seconds elsewhere."""
 
-    def __init__(self, console: Console, plan: Plan) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._plan = plan
         self._tasks: dict[str, TaskID] = {}
         self._line_at = 0.0
         self._progress = Progress(
