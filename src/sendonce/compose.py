@@ -139,6 +139,7 @@ class Process:
             self._channels,
             self._clock,
             request_timeout=self.settings.request_timeout,
+            evidence_window=self.settings.evidence_window,
             max_upload=self.settings.max_upload,
             on_post=self._posts.set,
         )

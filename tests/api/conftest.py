@@ -137,6 +137,7 @@ async def _running(url: str, given: dict[str, Any]) -> AsyncIterator[Api]:
         {"null": Null(), "whatsapp": WhatsApp()},
         clock,
         request_timeout=settings.request_timeout,
+        evidence_window=settings.evidence_window,
         max_upload=settings.max_upload,
     )
     app = create_app(services, settings, Metrics(), readiness)

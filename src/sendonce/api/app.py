@@ -11,7 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
 from sendonce import __version__
-from sendonce.api import accounts, contracts, health, messages, queues, senders, webhooks
+from sendonce.api import accounts, contracts, health, messages, queues, senders, unknowns, webhooks
 from sendonce.api.auth import guard
 from sendonce.api.health import Readiness
 from sendonce.api.problems import answer
@@ -38,6 +38,8 @@ ROUTES: list[ControllerRouterHandler] = [
     messages.ledger,  # GET /api/contracts/{id}/messages.csv
     messages.show,  # GET /api/contracts/{id}/messages/{seq}
     messages.retry_everywhere,  # POST /api/queues/messages/retry
+    unknowns.listing,  # GET /api/unknowns
+    unknowns.resolve,  # POST /api/unknowns/resolve
     accounts.create,  # POST /api/accounts
     accounts.listing,  # GET /api/accounts
     accounts.show,  # GET /api/accounts/{id or name}

@@ -11,6 +11,7 @@ from sendonce.cli.retry import retry
 from sendonce.cli.serve import serve, worker
 from sendonce.cli.simulate import simulate
 from sendonce.cli.status import status
+from sendonce.cli.unknowns import unknowns
 from sendonce.cli.verify import verify
 from sendonce.domain.errors import InvalidInput, SendonceError, SettingsError
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, worker, status, retry, verify, simulate, demo):
+for command in (serve, worker, status, unknowns, retry, verify, simulate, demo):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

@@ -26,6 +26,8 @@ ApiKey = Annotated[str | None, typer.Option("--api-key", envvar="SENDONCE_API_KE
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 DEFAULT_URL = "http://127.0.0.1:5001"
+#: Characters of a line that goes into a file or a pipe: beyond a terminal nobody wraps lines to a width.
+PIPED_WIDTH = 250
 
 
 def settings_of(config: Path | None, **flags: Any) -> Settings:

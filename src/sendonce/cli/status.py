@@ -12,9 +12,6 @@ from rich.text import Text
 from sendonce.cli import options
 from sendonce.cli.http import Api
 
-#: Characters of a line that goes into a file or a pipe.
-PIPED_WIDTH = 250
-
 
 def status(
     url: options.Url = options.DEFAULT_URL, api_key: options.ApiKey = None, as_json: options.AsJson = False
@@ -24,8 +21,7 @@ def status(
     if as_json:
         typer.echo(msgspec.json.encode(queues).decode())
         return
-    # Beyond a terminal nobody wraps lines to a width: wide enough for all columns.
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = Console(width=None if sys.stdout.isatty() else options.PIPED_WIDTH)
     console.print(_counts(queues))
     jobs = queues["contracts"]["activeJobs"]
     if jobs:

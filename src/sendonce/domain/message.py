@@ -32,9 +32,18 @@ class Attempt(msgspec.Struct, frozen=True):
     error: DeliveryError | None
 
 
+class Doubt(msgspec.Struct, frozen=True):
+    """Of an unknown message: `cause` is how it became unknown, and it can have been handed over between `since` and
+    `until` (wall milliseconds)."""
+
+    cause: str
+    since: int
+    until: int
+
+
 class MessageView(msgspec.Struct, frozen=True):
     """One message with everything the store knows. `attempts` is oldest first; lists leave it empty. `due_in` is
-    seconds until the retry of a delayed one."""
+    seconds until the retry of a delayed one, `doubt` what is known of an unknown one."""
 
     seq: int
     to: str
@@ -44,6 +53,7 @@ class MessageView(msgspec.Struct, frozen=True):
     attempt: int
     due_in: float | None
     latest: Attempt | None
+    doubt: Doubt | None = None
     attempts: tuple[Attempt, ...] = ()
 
 

@@ -13,6 +13,7 @@ from sendonce.services.insights import Insights
 from sendonce.services.messages import Messages
 from sendonce.services.senders import Senders
 from sendonce.services.trial import Trials
+from sendonce.services.unknowns import Unknowns
 from sendonce.services.webhooks import Webhooks
 from sendonce.store.protocol import FullStore
 
@@ -25,6 +26,7 @@ class Services(msgspec.Struct, frozen=True):
     accounts: Accounts
     senders: Senders
     trials: Trials
+    unknowns: Unknowns
     insights: Insights
     webhooks: Webhooks
 
@@ -36,10 +38,12 @@ class Services(msgspec.Struct, frozen=True):
         clock: Clock,
         *,
         request_timeout: float,
+        evidence_window: float,
         max_upload: int,
         on_post: Callable[[], None] = lambda: None,
     ) -> "Services":
-        """`channels` by name; `request_timeout` in seconds is for test messages, `max_upload` in bytes for lists;
+        """`channels` by name; `request_timeout` in seconds is for test messages, `evidence_window`
+        in seconds tells what unknown messages wait for, `max_upload` in bytes for lists;
         `on_post` is called when a webhook post is durable and waits to be applied."""
         webhooks = Webhooks(store, channels, clock, on_post)
         accounts = Accounts(store, channels, clock, on_change=webhooks.forget)
@@ -49,6 +53,7 @@ class Services(msgspec.Struct, frozen=True):
             accounts=accounts,
             senders=Senders(store, channels, clock, accounts),
             trials=Trials(store, channels, clock, request_timeout),
+            unknowns=Unknowns(store, evidence_window),
             insights=Insights(store),
             webhooks=webhooks,
         )

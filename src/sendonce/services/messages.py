@@ -8,7 +8,7 @@ from sendonce.channels.protocol import Channel
 from sendonce.domain.contract import Contract
 from sendonce.domain.errors import InvalidInput
 from sendonce.domain.state import MessageState
-from sendonce.intake.phone import NotAPhone, normalise
+from sendonce.services.addresses import address
 from sendonce.services.export import ledger
 from sendonce.services.views import MessageSeen
 from sendonce.store.protocol import FullStore, MessageFilter
@@ -45,18 +45,8 @@ def message_filter(
 ) -> MessageFilter:
     """InvalidInput naming the field."""
     code = None if error_code is None else str(error_code)
-    return MessageFilter(_state(state), code, _address(recipient), after)
-
-
-def _address(text: str | None) -> str | None:
-    """A recipient as lists hold it: intake takes phones only, whatever the channel. Written as people write them, or
-    with the space that a URL makes of a `+`."""
-    if text is None:
-        return None
-    try:
-        return normalise(text)
-    except NotAPhone as error:
-        raise InvalidInput("recipient", f"{text!r} {error}.") from error
+    to = None if recipient is None else address(recipient, "recipient")
+    return MessageFilter(_state(state), code, to, after)
 
 
 def _state(word: str | None) -> MessageState | None:

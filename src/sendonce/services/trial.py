@@ -7,11 +7,10 @@ import msgspec
 from sendonce.channels.protocol import Channel
 from sendonce.domain.clock import Clock
 from sendonce.domain.contract import Content, Text, new_id
-from sendonce.domain.errors import InvalidInput
 from sendonce.domain.message import Message
 from sendonce.domain.outcome import Accepted, Outcome, Refused, Throttled, Unknown
-from sendonce.intake.phone import NotAPhone, normalise
 from sendonce.services.accounts import channel_named
+from sendonce.services.addresses import address
 from sendonce.services.views import ErrorSeen
 from sendonce.store.protocol import FullStore
 
@@ -48,20 +47,13 @@ class Trials:
         channel = channel_named(self._channels, sender.channel)
         channel.check_content(trial.content, ())
         # An id of its own, which no contract has: the receipts of this message belong to nobody.
-        message = Message(seq=1, attempt=1, tries=0, to=_address(trial.to), variables=())
+        message = Message(seq=1, attempt=1, tries=0, to=address(trial.to, "to"), variables=())
         line = channel.open(sender)
         try:
             body = line.composer(trial.content, (), new_id(self._clock.wall()))(message)
             return _result(await line.send(body, self._timeout), channel)
         finally:
             await line.close()
-
-
-def _address(text: str) -> str:
-    try:
-        return normalise(text)
-    except NotAPhone as error:
-        raise InvalidInput("to", f"{error}.") from error
 
 
 def _result(outcome: Outcome, channel: Channel) -> TrialResult:

@@ -6,7 +6,7 @@ import msgspec
 
 from sendonce.channels.protocol import Channel
 from sendonce.domain.contract import Content, Contract, Counts, OnUnknown
-from sendonce.domain.message import Attempt, MessageView
+from sendonce.domain.message import Attempt, Doubt, MessageView
 from sendonce.domain.outcome import DeliveryError, Reaction
 from sendonce.domain.retry import RetryPolicy
 
@@ -137,9 +137,21 @@ class AttemptSeen(msgspec.Struct, frozen=True, rename="camel"):
         )
 
 
+class DoubtSeen(msgspec.Struct, frozen=True, rename="camel"):
+    """Of an unknown message: how it became unknown, and between which moments it can have been handed over."""
+
+    cause: str
+    since: str
+    until: str
+
+    @classmethod
+    def of(cls, doubt: Doubt) -> "DoubtSeen":
+        return cls(doubt.cause, moment(doubt.since), moment(doubt.until))
+
+
 class MessageSeen(msgspec.Struct, frozen=True, rename="camel"):
-    """One message. `variables` by column; `dueIn` is seconds until the retry of a delayed one. `attempts` is oldest
-    first and left empty in lists, which carry the `latest` only."""
+    """One message. `variables` by column; `dueIn` is seconds until the retry of a delayed one, `doubt` what is
+    known of an unknown one. `attempts` is oldest first and left empty in lists, which carry the `latest` only."""
 
     seq: int
     to: str
@@ -149,6 +161,7 @@ class MessageSeen(msgspec.Struct, frozen=True, rename="camel"):
     attempt: int
     due_in: float | None
     latest: AttemptSeen | None
+    doubt: DoubtSeen | None
     attempts: tuple[AttemptSeen, ...]
 
     @classmethod
@@ -162,5 +175,6 @@ class MessageSeen(msgspec.Struct, frozen=True, rename="camel"):
             attempt=message.attempt,
             due_in=message.due_in,
             latest=None if message.latest is None else AttemptSeen.of(message.latest, channel),
+            doubt=None if message.doubt is None else DoubtSeen.of(message.doubt),
             attempts=tuple(AttemptSeen.of(attempt, channel) for attempt in message.attempts),
         )

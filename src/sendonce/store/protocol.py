@@ -17,6 +17,7 @@ from sendonce.domain.outcome import Answer
 from sendonce.domain.receipt import Receipt
 from sendonce.domain.sender import Account, Sender
 from sendonce.domain.state import ContractState, MessageState
+from sendonce.domain.unknown import UnknownFilter, UnknownView
 
 Row = tuple[str, Sequence[str]]
 """A recipient on its way in: the channel address (E.164 with `+` for phones) and its variables by column."""
@@ -222,6 +223,12 @@ class Store(Protocol):
         `evidence` re-sends only what is proven absent, see DESIGN.md."""
         ...
 
+    async def resolve(self, filter: UnknownFilter, sent: bool) -> int:
+        """A person's word on messages that are unknown now: they were `sent`, and are completed, or they were not, and
+        are due now (in a cancelled contract: cancelled), their tries given back. Done in the background and in pieces
+        that survive a crash; answers how many. NotFound, InvalidInput `contract`."""
+        ...
+
     # -- one request shows the state of everything ----------------------------------------------------------------
 
     async def tally(self) -> ContractTally:
@@ -293,6 +300,13 @@ class Views(Protocol):
 
     async def refusals(self, contract: str, after: int = 0, limit: int = 1000) -> list[Refusal]:
         """Rows its latest import refused, by row number, after row `after`."""
+        ...
+
+    async def unknowns(
+        self, filter: UnknownFilter, evidence_window: float, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> list[UnknownView]:
+        """Messages whose outcome is not known, by contract in order of creation, then by seq; `after` is the last
+        contract and seq of the page before. `evidence_window` in seconds, as for `settle`. NotFound, InvalidInput."""
         ...
 
     async def instances(self) -> list[Instance]:

@@ -8,6 +8,7 @@ from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Outcome, Re
 from sendonce.domain.state import MessageState, Stage
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.doubles import count_doubles
+from sendonce.store.sqlite.evidence import note_flow
 from sendonce.store.sqlite.ids import id_entry, save_ids
 from sendonce.store.sqlite.leases import OpenLease
 from sendonce.store.sqlite.reactions import REWOUND, pause_contract
@@ -25,7 +26,7 @@ from sendonce.store.sqlite.rows import (
 )
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import ContractHead, Transaction
-from sendonce.store.sqlite.unknowns import drop_unknown, note_flow, note_unknown
+from sendonce.store.sqlite.unknowns import drop_unknown, note_unknown
 from sendonce.store.sqlite.verdicts import accepted_before, is_cancelled, refuse
 
 SQL = load("answers")

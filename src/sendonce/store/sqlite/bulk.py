@@ -1,5 +1,6 @@
 """Operations over many messages, done in pieces: each piece is a short transaction that also says where to go on."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -7,6 +8,9 @@ import msgspec
 from sendonce.domain.errors import WrongState
 from sendonce.domain.state import ContractState, MessageState
 from sendonce.store.protocol import MessageFilter
+from sendonce.store.sqlite.addresses import pack_address
+from sendonce.store.sqlite.plans import Piece, plan
+from sendonce.store.sqlite.resolve import resolve_piece
 from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, load_rows, save_rows
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
@@ -21,11 +25,6 @@ class RetryOrder(msgspec.Struct, frozen=True):
     error_code: str | None
     recipient: int | str | None
     force: bool
-
-
-def plan(tx: Transaction, kind: str, contract: int, filter: str | None = None, next_key: int = 0) -> None:
-    """Note an operation; `work_off` does it."""
-    tx.run(SQL["plan"], (kind, contract, filter, next_key))
 
 
 def retry(tx: Transaction, contract: str | None, filter: MessageFilter, force: bool) -> int:
@@ -50,13 +49,6 @@ def retry(tx: Transaction, contract: str | None, filter: MessageFilter, force: b
     return found
 
 
-def pack_address(address: str | None) -> int | str | None:
-    """An address as the recipient table holds it."""
-    if address and address[0] == "+" and address[1:].isdecimal() and len(address) <= 18:
-        return int(address)
-    return address
-
-
 def _matching(contract: int, after: int, order: RetryOrder) -> dict[str, Any]:
     return {
         "contract": contract,
@@ -73,19 +65,20 @@ def work_off(tx: Transaction, limit: int) -> bool:
     found = tx.one(SQL["next_piece"])
     if found is None:
         return False
-    id_, kind, contract, filter, next_key = found
-    piece = {"retry": _retry_piece, "cancel": _cancel_piece, "delete": _delete_piece, "trim": _trim_piece}[kind]
-    reached = piece(tx, contract, filter, next_key, limit)
+    piece = Piece(*found)
+    reached = _PIECES[piece.kind](tx, piece, limit)
     if reached is None:
-        tx.run(SQL["done"], (id_,))
+        tx.run(SQL["done"], (piece.id,))
     else:
-        tx.run(SQL["reached"], (id_, reached))
+        tx.run(SQL["reached"], (piece.id, reached))
     return True
 
 
-def _retry_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
-    order = msgspec.json.decode(filter or "{}", type=RetryOrder)
-    keys = [row[0] for row in tx.run(SQL["failed_keys"], {**_matching(contract, after, order), "limit": limit})]
+def _retry_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    contract, order = piece.contract, msgspec.json.decode(piece.filter or "{}", type=RetryOrder)
+    keys = [
+        row[0] for row in tx.run(SQL["failed_keys"], {**_matching(contract, piece.next_key, order), "limit": limit})
+    ]
     rows = load_rows(tx, keys)
     for row in rows.values():
         tx.move(contract, MessageState.FAILED, MessageState.DELAYED)
@@ -95,18 +88,19 @@ def _retry_piece(tx: Transaction, contract: int, filter: str | None, after: int,
     return keys[-1] if len(keys) == limit else None
 
 
-def _cancel_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
-    keys = [row[0] for row in tx.run(SQL["due_keys"], (contract, limit))]
+def _cancel_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    keys = [row[0] for row in tx.run(SQL["due_keys"], (piece.contract, limit))]
     rows: dict[int, MessageRow] = load_rows(tx, keys)
     for row in rows.values():
-        tx.move(contract, row.state, MessageState.CANCELLED)
+        tx.move(piece.contract, row.state, MessageState.CANCELLED)
         row.state, row.due = MessageState.CANCELLED, None
     save_rows(tx, rows.values())
     return 0 if len(keys) == limit else None
 
 
-def _delete_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
-    low, high = max(after, contract << SEQ_BITS), (contract + 1) << SEQ_BITS
+def _delete_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    contract = piece.contract
+    low, high = max(piece.next_key, contract << SEQ_BITS), (contract + 1) << SEQ_BITS
     keys = [row[0] for row in tx.run(SQL["recipient_keys"], (low, high, limit))]
     if keys:
         for table in ("attempt", "unknown", "message", "recipient"):
@@ -118,14 +112,24 @@ def _delete_piece(tx: Transaction, contract: int, filter: str | None, after: int
     return None
 
 
-def _trim_piece(tx: Transaction, contract: int, filter: str | None, after: int, limit: int) -> int | None:
+def _trim_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
     """Delete what an earlier, longer list left behind the sealed one. Another upload may have come meanwhile: while it
     runs nothing is behind anything, and its seal looks again."""
+    contract = piece.contract
     sealed, total = tx.one(SQL["extent"], (contract,))
     if not sealed:
         return None
-    end = max(after, (contract << SEQ_BITS) + total)
+    end = max(piece.next_key, (contract << SEQ_BITS) + total)
     keys = [row[0] for row in tx.run(SQL["recipient_keys"], (end, (contract + 1) << SEQ_BITS, limit))]
     if keys:
         tx.run(SQL["delete_recipient"], (keys[0] - 1, keys[-1]))
     return int(keys[-1]) if len(keys) == limit else None
+
+
+_PIECES: dict[str, Callable[[Transaction, Piece, int], int | None]] = {
+    "retry": _retry_piece,
+    "cancel": _cancel_piece,
+    "delete": _delete_piece,
+    "trim": _trim_piece,
+    "resolve": resolve_piece,
+}

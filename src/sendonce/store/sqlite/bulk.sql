@@ -1,6 +1,3 @@
--- name: plan
-INSERT INTO bulk (kind, contract, filter, next_key) VALUES (?1, ?2, ?3, ?4);
-
 -- name: next_piece
 SELECT id, kind, contract, filter, next_key FROM bulk ORDER BY id LIMIT 1;
 

@@ -10,7 +10,8 @@ from sendonce.domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from sendonce.domain.message import Refusal
 from sendonce.domain.state import FINISHED, ContractState, MessageState
 from sendonce.store.protocol import Action, Import, Once, Row
-from sendonce.store.sqlite import bulk, leases
+from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.plans import plan
 from sendonce.store.sqlite.reactions import REWOUND, pause_contract
 from sendonce.store.sqlite.rows import SEQ_BITS
 from sendonce.store.sqlite.sql import load
@@ -178,7 +179,7 @@ def seal(tx: Transaction, import_: Import, duplicates: int) -> Contract:
     tx.add(import_.no, "waiting", row[0])
     end = (import_.no << SEQ_BITS) + row[0]
     if tx.one(SQL["rows_behind"], (end, (import_.no + 1) << SEQ_BITS))[0]:
-        bulk.plan(tx, "trim", import_.no)
+        plan(tx, "trim", import_.no)
     return _settled_books(tx, import_.contract)
 
 
@@ -247,7 +248,7 @@ def _cancel(tx: Transaction, current: Contract) -> None:
     tx.move(current.no, _WAITING, _CANCELLED, unstarted)
     tx.run(SQL["drop_all_freed"], (current.no,))
     tx.run(SQL["cancel"], (current.no, ContractState.CANCELLED, tx.wall))
-    bulk.plan(tx, "cancel", current.no)
+    plan(tx, "cancel", current.no)
 
 
 def delete(tx: Transaction, id_: str) -> None:
@@ -267,7 +268,7 @@ def delete(tx: Transaction, id_: str) -> None:
     tx.balance()  # from here on its counts are nobody's
     tx.run(SQL["delete"], (current.no,))
     tx.run(SQL["drop_plans"], (current.no,))
-    bulk.plan(tx, "delete", current.no)
+    plan(tx, "delete", current.no)
     tx.forget()
 
 

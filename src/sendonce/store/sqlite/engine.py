@@ -19,6 +19,7 @@ from sendonce.domain.outcome import Answer
 from sendonce.domain.receipt import Receipt
 from sendonce.domain.sender import Account, Sender
 from sendonce.domain.state import ContractState
+from sendonce.domain.unknown import UnknownFilter, UnknownView
 from sendonce.store.protocol import (
     Action,
     Applied,
@@ -40,10 +41,12 @@ from sendonce.store.sqlite import (
     instances,
     leases,
     receipts,
+    resolve,
     unknowns,
     verify,
     views,
 )
+from sendonce.store.sqlite.addresses import unpack_address
 from sendonce.store.sqlite.connection import check_ours, check_sqlite, connect, migrate, translated
 from sendonce.store.sqlite.inbox import Inbox
 from sendonce.store.sqlite.leases import Grant
@@ -236,6 +239,10 @@ class SqliteStore:
         """See `Store.settle`."""
         return await self._writer.run(unknowns.settle, round(evidence_window * 1000), limit)
 
+    async def resolve(self, filter: UnknownFilter, sent: bool) -> int:
+        """See `Store.resolve`."""
+        return await self._writer.run(resolve.resolve, filter, sent)
+
     # -- views ---------------------------------------------------------------------------------------------------
 
     async def tally(self) -> ContractTally:
@@ -267,6 +274,12 @@ class SqliteStore:
     async def refusals(self, contract: str, after: int = 0, limit: int = 1000) -> list[Refusal]:
         """See `Views.refusals`."""
         return await self._readers.run(views.refusals, contract, after, limit)
+
+    async def unknowns(
+        self, filter: UnknownFilter, evidence_window: float, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> list[UnknownView]:
+        """See `Views.unknowns`."""
+        return await self._readers.run(resolve.unknowns, filter, round(evidence_window * 1000), after, limit)
 
     async def instances(self) -> list[Instance]:
         """See `Views.instances`."""
@@ -329,7 +342,7 @@ def _window(tx: Transaction, granted: Grant) -> Lease:
     else:
         text = tx.one(views.SQL["recipients_listed"], (keys_json(key for key, _, _ in granted.attempts),))[0]
         messages = tuple(
-            Message(key & 0xFFFFFFFF, attempt, tries, views.unpack_address(to), variables)
+            Message(key & 0xFFFFFFFF, attempt, tries, unpack_address(to), variables)
             for (key, attempt, tries), (to, variables) in zip(granted.attempts, _WINDOW.decode(text), strict=True)
         )
     return Lease(

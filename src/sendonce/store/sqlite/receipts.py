@@ -12,6 +12,7 @@ from sendonce.store.protocol import Applied, Post
 from sendonce.store.sqlite import answers as answers_
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.doubles import another_accepted, count_doubles, uncount_double
+from sendonce.store.sqlite.evidence import note_flow
 from sendonce.store.sqlite.ids import find_by_id, id_entry, keep_stray, save_ids, take_strays
 from sendonce.store.sqlite.leases import OpenLease
 from sendonce.store.sqlite.reactions import REWOUND, pause_contract
@@ -28,7 +29,7 @@ from sendonce.store.sqlite.rows import (
 )
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction, keys_json
-from sendonce.store.sqlite.unknowns import drop_unknown, note_flow
+from sendonce.store.sqlite.unknowns import drop_unknown
 from sendonce.store.sqlite.verdicts import accepted_before, refuse
 
 SQL = load("receipts")

@@ -1,20 +1,17 @@
-"""Messages whose outcome is not known, and the evidence that settles them."""
-
-import msgspec
+"""Messages whose outcome is not known: noting them, and settling those that no receipt settled."""
 
 from sendonce.domain.contract import OnUnknown
 from sendonce.domain.outcome import DeliveryError, Reaction
 from sendonce.domain.state import ContractState, MessageState
+from sendonce.store.sqlite.evidence import Candidate, Evidence
 from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, error_json, load_rows, save_rows
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction, keys_json
-from sendonce.store.sqlite.uptime import webhooks_up_since
 
 SQL = load("unknowns")
 
-#: Width of a bucket in which accepted attempts are counted, in milliseconds.
-BUCKET = 10_000
-#: A message that could not be settled is looked at again after this time, in milliseconds.
+#: A message that could not be settled is looked at again after this time, in milliseconds, or after an evidence window
+#: that is shorter.
 LOOK_AGAIN = 5_000
 #: Providers repeat webhooks for this long (WhatsApp: 7 days); after it no evidence can come, in milliseconds.
 LAST_RECEIPT = 7 * 24 * 3600 * 1000
@@ -32,24 +29,11 @@ def note_unknown(tx: Transaction, row: MessageRow, cause: str, from_at: int, unt
     tx.move(row.key >> SEQ_BITS, row.state, MessageState.UNKNOWN)
     row.state, row.due = MessageState.UNKNOWN, None
     row.tries += 1
-    tx.run(SQL["note_unknown"], (row.key, row.sender, cause, from_at, until_at))
+    tx.run(SQL["note_unknown"], (row.key, row.sender, cause, from_at, until_at, tx.now))
 
 
 def drop_unknown(tx: Transaction, key: int) -> None:
     tx.run(SQL["drop_unknown"], (keys_json([key]),))
-
-
-def note_flow(tx: Transaction, sender: int | None, at: int, accepted: int, receipted: int) -> None:
-    """Count accepted attempts of a sender, or receipts for attempts answered at that time."""
-    if sender is not None:
-        tx.run(SQL["note_flow"], (sender, at // BUCKET, accepted, receipted))
-
-
-class _Unknown(msgspec.Struct, array_like=True):
-    key: int
-    sender: int | None
-    from_at: int
-    until_at: int
 
 
 def settle(tx: Transaction, evidence_window_ms: int, limit: int) -> int:
@@ -57,9 +41,9 @@ def settle(tx: Transaction, evidence_window_ms: int, limit: int) -> int:
     oldest = tx.run(SQL["oldest_unknown"], (tx.now - evidence_window_ms, tx.now, limit)).fetchall()
     if not oldest:
         return 0
-    candidates = [_Unknown(*found) for found in oldest]
+    candidates = [Candidate(*found) for found in oldest]
     rows = load_rows(tx, [candidate.key for candidate in candidates])
-    evidence = _Evidence(tx, evidence_window_ms)
+    evidence = Evidence(tx, evidence_window_ms)
     settled, held = [], []
     for candidate in candidates:
         row = rows[candidate.key]
@@ -68,21 +52,23 @@ def settle(tx: Transaction, evidence_window_ms: int, limit: int) -> int:
         else:
             held.append(candidate.key)
     if held:
-        tx.run(SQL["look_later"], (keys_json(held), tx.now + LOOK_AGAIN))
+        tx.run(SQL["look_later"], (keys_json(held), tx.now + min(LOOK_AGAIN, evidence_window_ms)))
     save_rows(tx, settled)
     tx.run(SQL["drop_unknown"], (keys_json(row.key for row in settled),))
     return len(settled)
 
 
-def _settle_one(tx: Transaction, row: MessageRow, candidate: _Unknown, evidence: "_Evidence") -> bool:
+def _settle_one(tx: Transaction, row: MessageRow, candidate: Candidate, evidence: Evidence) -> bool:
     contract = row.key >> SEQ_BITS
     head = tx.head_by_no(contract)
     policy = head.spec.on_unknown
     if policy is OnUnknown.FAIL or tx.now - candidate.until_at > LAST_RECEIPT:
         _give_up(tx, row)
         return True
-    absent = policy is OnUnknown.EVIDENCE and evidence.proves_absent(candidate)
-    if policy is not OnUnknown.RESEND and not absent:
+    absent = policy is OnUnknown.EVIDENCE and evidence.lacks(candidate) is None
+    # `resend` takes the risk of one message, not that of a whole list which a rewound store knows nothing of.
+    risked = policy is OnUnknown.RESEND and not evidence.was_rewound(candidate)
+    if not absent and not risked:
         return False
     if tx.one(SQL["contract_state"], (contract,))[0] == ContractState.CANCELLED:
         if not absent:
@@ -102,30 +88,3 @@ def _settle_one(tx: Transaction, row: MessageRow, candidate: _Unknown, evidence:
 def _give_up(tx: Transaction, row: MessageRow, error: DeliveryError = OUTCOME_UNKNOWN) -> None:
     tx.move(row.key >> SEQ_BITS, MessageState.UNKNOWN, MessageState.FAILED)
     row.state, row.error = MessageState.FAILED, error_json(error)
-
-
-class _Evidence:
-    """Proves that an attempt was never accepted: every accepted attempt of its sender around it has its receipt, at
-    least one exists, our webhooks were up for a whole window since, no post waits to be applied, and nothing came since
-    that could not be explained."""
-
-    def __init__(self, tx: Transaction, window: int) -> None:
-        self._tx = tx
-        self._window = window
-        up_since = webhooks_up_since(tx)
-        unread = tx.one(SQL["posts_waiting"])[0]
-        self._possible = up_since is not None and up_since + window <= tx.now and not unread
-        # A post that could not be read, or a receipt without a token that found no message, may be the very receipt.
-        self._unexplained = tx.one(SQL["latest_unexplained"], (tx.now - tx.wall,))[0]
-        self._known: dict[tuple[int, int, int], bool] = {}
-
-    def proves_absent(self, candidate: _Unknown) -> bool:
-        if not self._possible or candidate.sender is None or candidate.from_at <= self._unexplained:
-            return False
-        first = (candidate.from_at - self._window) // BUCKET
-        last = (candidate.until_at + self._window) // BUCKET
-        asked = (candidate.sender, first, last)
-        if asked not in self._known:
-            accepted, receipted = self._tx.one(SQL["flow_between"], asked)
-            self._known[asked] = bool(accepted) and accepted == receipted
-        return self._known[asked]

@@ -6,26 +6,21 @@ import msgspec
 
 from sendonce.domain.contract import Contract, Counts
 from sendonce.domain.errors import NotFound
-from sendonce.domain.message import Attempt, MessageView, Refusal
+from sendonce.domain.message import Attempt, Doubt, MessageView, Refusal
 from sendonce.domain.state import ContractState, MessageState, Stage
 from sendonce.store.protocol import ContractTally, Instance, MessageFilter
 from sendonce.store.sqlite import contracts as contracts_
 from sendonce.store.sqlite import leases
-from sendonce.store.sqlite.bulk import pack_address
+from sendonce.store.sqlite.addresses import pack_address, unpack_address
 from sendonce.store.sqlite.instances import SQL as INSTANCES_SQL
 from sendonce.store.sqlite.leases import OpenLease
 from sendonce.store.sqlite.rows import SEQ_BITS, SEQ_MASK, MessageRow, load_earlier, load_rows, read_error
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.transaction import Transaction, keys_json
 
 SQL = load("views")
 
 _VARIABLES = msgspec.json.Decoder(tuple[str, ...])
-
-
-def unpack_address(stored: int | str) -> str:
-    """An address as people write it."""
-    return f"+{stored}" if isinstance(stored, int) else stored
 
 
 def unpack_variables(stored: str | None) -> tuple[str, ...]:
@@ -80,7 +75,9 @@ class _Scope:
             return MessageState.CANCELLED
         return MessageState.WAITING
 
-    def view(self, key: int, to: int | str, variables: str | None, row: MessageRow | None) -> MessageView:
+    def view(
+        self, key: int, to: int | str, variables: str | None, row: MessageRow | None, doubt: Doubt | None
+    ) -> MessageView:
         seq = key & SEQ_MASK
         state = self.state_without_row(seq) if row is None else row.state
         return MessageView(
@@ -92,6 +89,7 @@ class _Scope:
             attempt=row.attempt if row is not None else int(state is MessageState.ACTIVE),
             due_in=None if row is None or row.due is None else max(0.0, (row.due - self.tx.now) / 1000),
             latest=None if row is None or row.attempt == 0 else self.attempt(row, row.state),
+            doubt=doubt,
         )
 
     def attempt(self, row: MessageRow, state: MessageState) -> Attempt:
@@ -160,10 +158,19 @@ def _read(scope: _Scope, keys: list[int]) -> list[MessageView]:
     if not keys:
         return []
     rows = load_rows(scope.tx, keys)
+    doubts = _doubts(scope.tx, [row.key for row in rows.values() if row.state is MessageState.UNKNOWN])
     found: dict[int, Any] = {}
-    for key, to, variables in scope.tx.run(SQL["recipients"], (msgspec.json.encode(keys).decode(),)):
-        found[key] = scope.view(key, to, variables, rows.get(key))
+    for key, to, variables in scope.tx.run(SQL["recipients"], (keys_json(keys),)):
+        found[key] = scope.view(key, to, variables, rows.get(key), doubts.get(key))
     return [found[key] for key in keys if key in found]
+
+
+def _doubts(tx: Transaction, keys: list[int]) -> dict[int, Doubt]:
+    if not keys:
+        return {}
+    shift = tx.wall - tx.now
+    found = tx.run(SQL["doubts"], (keys_json(keys),))
+    return {key: Doubt(cause, from_at + shift, until_at + shift) for key, cause, from_at, until_at in found}
 
 
 def message(tx: Transaction, contract: str, seq: int) -> MessageView:

@@ -51,3 +51,8 @@ SELECT key FROM message WHERE key > ?1 AND key <= ?2 AND state = 4 ORDER BY key 
 -- Messages without a row, or with one that is waiting, active or cancelled.
 SELECT r.key FROM recipient AS r LEFT JOIN message AS m ON m.key = r.key
 WHERE r.key > ?1 AND r.key <= ?2 AND (m.key IS NULL OR m.state IN (0, 1, 7)) ORDER BY r.key LIMIT ?3;
+
+-- name: doubts
+-- What is known of unknown messages, by their keys (a JSON array).
+SELECT u.key, u.cause, u.from_at, u.until_at FROM json_each(?1) AS wanted CROSS JOIN unknown AS u
+WHERE u.key = wanted.value;

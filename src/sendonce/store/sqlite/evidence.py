@@ -1,0 +1,79 @@
+"""The proof that an attempt was never accepted, and what it still lacks."""
+
+import msgspec
+
+from sendonce.domain.contract import OnUnknown
+from sendonce.domain.unknown import WaitsFor
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.uptime import webhooks_up_since
+
+SQL = load("evidence")
+
+#: Width of a bucket in which accepted attempts are counted, in milliseconds.
+BUCKET = 10_000
+
+
+def note_flow(tx: Transaction, sender: int | None, at: int, accepted: int, receipted: int) -> None:
+    """Count accepted attempts of a sender, or receipts for attempts answered at that time."""
+    if sender is not None:
+        tx.run(SQL["note_flow"], (sender, at // BUCKET, accepted, receipted))
+
+
+class Candidate(msgspec.Struct, array_like=True):
+    """A row of `unknown`: the attempt can have been handed over between `from_at` and `until_at`."""
+
+    key: int
+    sender: int | None
+    cause: str
+    from_at: int
+    until_at: int
+
+
+class Evidence:
+    """What is known at one moment. An attempt is proven absent when every accepted attempt of its sender around it has
+    its receipt, at least one exists, our webhooks were up for a whole window since, no post waits to be applied, and
+    nothing came since that could not be explained. `window` in milliseconds."""
+
+    def __init__(self, tx: Transaction, window: int) -> None:
+        self._tx = tx
+        self._window = window
+        up_since = webhooks_up_since(tx)
+        self._webhooks_up = up_since is not None and up_since + window <= tx.now
+        self._unread = tx.one(SQL["posts_waiting"])[0]
+        # A post that could not be read, or a receipt without a token that found no message, may be the very receipt.
+        self._unexplained = tx.one(SQL["latest_unexplained"], (tx.now - tx.wall,))[0]
+        self._rewound = tx.one(SQL["rewound_at"])[0]
+        self._known: dict[tuple[int, int, int], bool] = {}
+
+    def was_rewound(self, candidate: Candidate) -> bool:
+        """The store has lost history since: its receipt may have been part of that, so no silence proves anything."""
+        return bool(candidate.from_at <= self._rewound)
+
+    def lacks(self, candidate: Candidate) -> WaitsFor | None:
+        """The first condition that does not hold; None when the absence is proven."""
+        if candidate.sender is None or self.was_rewound(candidate) or candidate.from_at <= self._unexplained:
+            return WaitsFor.PERSON
+        if candidate.until_at + self._window > self._tx.now:
+            return WaitsFor.EVIDENCE_WINDOW
+        if not self._webhooks_up:
+            return WaitsFor.WEBHOOKS
+        if self._unread:
+            return WaitsFor.POSTS
+        return None if self._all_receipted(candidate.sender, candidate) else WaitsFor.OTHER_RECEIPTS
+
+    def waits_for(self, candidate: Candidate, policy: OnUnknown) -> WaitsFor:
+        """Why it is not settled yet, for people."""
+        if policy is OnUnknown.HOLD or (policy is OnUnknown.RESEND and self.was_rewound(candidate)):
+            return WaitsFor.PERSON
+        lacking = self.lacks(candidate) if policy is OnUnknown.EVIDENCE else None
+        return lacking or WaitsFor.EVIDENCE_WINDOW  # what lacks nothing is settled at the next look
+
+    def _all_receipted(self, sender: int, candidate: Candidate) -> bool:
+        first = (candidate.from_at - self._window) // BUCKET
+        last = (candidate.until_at + self._window) // BUCKET
+        asked = (sender, first, last)
+        if asked not in self._known:
+            accepted, receipted = self._tx.one(SQL["flow_between"], asked)
+            self._known[asked] = bool(accepted) and accepted == receipted
+        return self._known[asked]

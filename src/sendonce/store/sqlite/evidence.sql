@@ -1,0 +1,19 @@
+-- name: note_flow
+INSERT INTO flow (sender, bucket, accepted, receipted) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT DO UPDATE SET accepted = accepted + excluded.accepted, receipted = receipted + excluded.receipted;
+
+-- name: flow_between
+SELECT coalesce(sum(accepted), 0), coalesce(sum(receipted), 0) FROM flow
+WHERE sender = ?1 AND bucket BETWEEN ?2 AND ?3;
+
+-- name: posts_waiting
+SELECT EXISTS (SELECT 1 FROM post WHERE reason IS NULL);
+
+-- name: latest_unexplained
+-- Store time (?1 from wall time) of the latest post or receipt that nothing explains; 0 if there is none.
+SELECT max(coalesce((SELECT max(received_at) + ?1 FROM post WHERE reason IS NOT NULL), 0),
+           coalesce((SELECT max(received_at) FROM stray WHERE hash IS NOT NULL), 0));
+
+-- name: rewound_at
+-- Store time at which it was last noticed that history was lost; -1 if it never was.
+SELECT coalesce((SELECT value FROM meta WHERE key = 'rewound_at'), -1);

@@ -1,0 +1,118 @@
+"""A person's word on unknown messages: they were sent, or they were not."""
+
+import msgspec
+
+from sendonce.domain.errors import InvalidInput
+from sendonce.domain.state import ContractState, MessageState
+from sendonce.domain.unknown import UnknownFilter, UnknownView
+from sendonce.store.sqlite.addresses import pack_address, unpack_address
+from sendonce.store.sqlite.directory import sender as find_sender
+from sendonce.store.sqlite.evidence import Candidate, Evidence
+from sendonce.store.sqlite.plans import Piece, plan
+from sendonce.store.sqlite.rows import SEQ_BITS, SEQ_MASK, load_rows, save_rows
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction, keys_json
+
+SQL = load("resolve")
+
+#: Above the key of every message.
+_NO_KEY = (1 << 63) - 1
+
+
+class _Order(msgspec.Struct, frozen=True):
+    """Which messages are meant, as it is kept until done. `noted_at`: those that became unknown until then."""
+
+    end: int
+    noted_at: int
+    sender: int | None
+    cause: str | None
+    recipient: int | str | None
+    sent: bool = False
+
+    def matching(self, after: int, limit: int) -> dict[str, int | str | None]:
+        return {
+            "after": after,
+            "end": self.end,
+            "noted_at": self.noted_at,
+            "sender": self.sender,
+            "cause": self.cause,
+            "recipient": self.recipient,
+            "limit": limit,
+        }
+
+
+def _order(tx: Transaction, filter: UnknownFilter, sent: bool) -> tuple[int, _Order]:
+    """The key after which the messages stand, and which are meant."""
+    after, end = 0, _NO_KEY
+    if filter.contract is not None:
+        base = tx.head(filter.contract).no << SEQ_BITS
+        after = base + (filter.first or 1) - 1
+        end = base + (SEQ_MASK if filter.last is None else filter.last)
+    elif filter.first is not None or filter.last is not None:
+        raise InvalidInput("contract", "A range of messages needs the contract that it is of.")
+    sender = None if filter.sender is None else find_sender(tx, filter.sender).no
+    return after, _Order(end, tx.now, sender, filter.cause, pack_address(filter.recipient), sent)
+
+
+def resolve(tx: Transaction, filter: UnknownFilter, sent: bool) -> int:
+    """See `Store.resolve`."""
+    after, order = _order(tx, filter, sent)
+    found: int = tx.one(SQL["count_unknown"], order.matching(after, -1))[0]
+    if found:
+        plan(tx, "resolve", 0, msgspec.json.encode(order).decode(), after)
+    return found
+
+
+def resolve_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    """Settle the next messages as the order says. None when it is done."""
+    order = msgspec.json.decode(piece.filter or "", type=_Order)
+    keys = [row[0] for row in tx.run(SQL["keys_of_unknown"], order.matching(piece.next_key, limit))]
+    rows = load_rows(tx, keys)
+    for row in rows.values():
+        contract = row.key >> SEQ_BITS
+        if order.sent:
+            target = MessageState.COMPLETED
+        elif tx.one(SQL["contract_state"], (contract,))[0] == ContractState.CANCELLED:
+            target = MessageState.CANCELLED
+        else:
+            target = MessageState.DELAYED
+        tx.move(contract, row.state, target)
+        row.state, row.error = target, None
+        if not order.sent:
+            row.tries -= 1  # the hand-over that never was costs nothing
+        row.due = tx.now if target is MessageState.DELAYED else None
+    save_rows(tx, rows.values())
+    tx.run(SQL["drop_unknown"], (keys_json(keys),))
+    return keys[-1] if len(keys) == limit else None
+
+
+def unknowns(
+    tx: Transaction, filter: UnknownFilter, evidence_window_ms: int, after: tuple[str, int] | None, limit: int
+) -> list[UnknownView]:
+    """See `Views.unknowns`."""
+    start, order = _order(tx, filter, False)
+    if after is not None:
+        start = max(start, (tx.head(after[0]).no << SEQ_BITS) + after[1])
+    shift = tx.wall - tx.now
+    evidence = Evidence(tx, evidence_window_ms)
+    found = []
+    for row in tx.run(SQL["list_unknown"], order.matching(start, limit)).fetchall():
+        contract, state, key, to, attempt, tries, sender_name, sender, cause, from_at, until_at = row
+        policy = tx.head(contract).spec.on_unknown
+        found.append(
+            UnknownView(
+                contract=contract,
+                seq=key & SEQ_MASK,
+                to=unpack_address(to),
+                attempt=attempt,
+                tries=tries,
+                sender=sender_name,
+                cause=cause,
+                since=from_at + shift,
+                until=until_at + shift,
+                policy=policy,
+                contract_state=ContractState(state),
+                waits_for=evidence.waits_for(Candidate(key, sender, cause, from_at, until_at), policy),
+            )
+        )
+    return found
