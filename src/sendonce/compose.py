@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -25,6 +26,7 @@ from sendonce.channels.whatsapp import WhatsApp
 from sendonce.dispatch.worker import Dispatcher, Pace
 from sendonce.domain.clock import Clock, SystemClock
 from sendonce.domain.errors import SettingsError
+from sendonce.domain.state import ContractState
 from sendonce.maintenance import heartbeat, pieces, receipts, retention, settling
 from sendonce.maintenance.duty import Duty, keep
 from sendonce.observe.metrics import Metrics
@@ -173,13 +175,24 @@ class Process:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[FullStore]:
-    """The store of these settings, closed in the end."""
-    store = await open_store(settings.store, SystemClock(), random.random)
+async def opened(settings: Settings, create: bool = True) -> AsyncIterator[FullStore]:
+    """The store of these settings, closed in the end; SettingsError when there is none, unless `create`."""
+    state_dir = None if settings.state_dir is None else Path(settings.state_dir)
+    store = await open_store(settings.store, SystemClock(), random.random, create=create, state_dir=state_dir)
     try:
         yield store
     finally:
         await store.close()
+
+
+async def _warn_of_lost_history(store: FullStore) -> None:
+    frozen = [one for one in (await store.rewind()).contracts if one.state is ContractState.PAUSED]
+    if frozen:
+        log.warning(
+            "history_lost",
+            contracts=len(frozen),
+            note="They stand still. `sendonce resume-after-restore --dry-run` explains, without it they go on.",
+        )
 
 
 def tune_interpreter() -> None:
@@ -221,4 +234,5 @@ async def run(
             )
         )
         await heartbeat.beat(store)
+        await _warn_of_lost_history(store)
         await Process(settings, store, all_channels(), clock, stop).run(listener, ready, dispatch)

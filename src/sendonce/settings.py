@@ -51,7 +51,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     `concurrency` is the number of requests in flight to providers, per process. `evidence_window` is how long the
     receipts of an unknown message are waited for before its absence counts as proven. `drain_timeout` is the time
-    that a shutdown gives to what is in flight. `max_body` limits JSON bodies, `max_upload` lists of recipients as they
+    that a shutdown gives to what is in flight. `state_dir` is the folder for journals that tell when the store lost
+    history; None is beside the store's file. `max_body` limits JSON bodies, `max_upload` lists of recipients as they
     come over the wire. Finished contracts older than `retention_days` are deleted; None keeps them.
     """
 
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True):
     lease_seconds: Seconds = 45.0
     evidence_window: Seconds = 900.0
     drain_timeout: Seconds = 35.0
+    state_dir: Annotated[str, Meta(min_length=1)] | None = None
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
     max_body: Bytes = 16 * 2**20

@@ -1,7 +1,10 @@
 """The engines that the suite runs on: how a test opens one, kills a process on it, and lets its time pass."""
 
+import shutil
 from pathlib import Path
 from typing import Protocol, cast
+
+import apsw
 
 from sendonce.domain.clock import ManualClock
 from sendonce.store.protocol import FullStore, Instance
@@ -33,6 +36,11 @@ class Engine(Protocol):
 
     async def close_all(self) -> None: ...
 
+    async def put_back(self, copy: Path, *, marked: bool = True, journals: bool = True) -> FullStore:
+        """Kill all processes, replace the store by a copy, and join it as a new one. The copy's mark and the journals
+        can be lost on the way."""
+        ...
+
     def pass_time(self, seconds: float) -> None: ...
 
     def jump(self, seconds: float) -> None:
@@ -52,11 +60,12 @@ class Sqlite:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ledger.db"
+        self._state = folder / "state"
         self._clock = ManualClock()
         self._open: list[FullStore] = []
 
     async def open(self, name: str, webhooks: bool = False) -> FullStore:
-        store: FullStore = SqliteStore(self._path, self._clock, middle, False, None)
+        store: FullStore = SqliteStore(self._path, self._clock, middle, False, None, self._state)
         self._open.append(store)
         await store.join(Instance(name, name, 1, "1.0", webhooks, self._clock.wall()))
         return store
@@ -72,6 +81,20 @@ class Sqlite:
     async def close_all(self) -> None:
         for store in list(self._open):
             await self.close(store)
+
+    async def put_back(self, copy: Path, *, marked: bool = True, journals: bool = True) -> FullStore:
+        for store in list(self._open):
+            await self.kill(store)
+        for beside in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + beside).unlink(missing_ok=True)
+        shutil.copy(copy, self._path)
+        if not marked:
+            db = apsw.Connection(str(self._path))
+            db.execute("DELETE FROM meta WHERE key = 'copied'")
+            db.close()
+        if not journals:
+            shutil.rmtree(self._state)
+        return await self.open("restored", webhooks=True)
 
     def pass_time(self, seconds: float) -> None:
         self._clock.advance(seconds)

@@ -20,7 +20,7 @@ from sendonce.store.protocol import Action
 
 #: Stands for every cause that need not be named.
 ANY = "*"
-CAUSE = "One of the contract's `causes`. `*`, the default, is all of them but `rewound`, which has to be named."
+CAUSE = "One of the contract's `causes`. `*`, the default, is all of them but lost history's, which have to be named."
 
 
 class Resume(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -18,6 +18,9 @@ EvidenceWindow = Annotated[
     float | None, typer.Option(help="Seconds without a receipt that can prove an absence.", show_default="900")
 ]
 DrainTimeout = Annotated[float | None, typer.Option(help="Seconds for a shutdown.", show_default="35")]
+StateDir = Annotated[
+    str | None, typer.Option(help="Folder of the journals that tell lost history.", show_default="beside the store")
+]
 RetentionDays = Annotated[float | None, typer.Option(help="Delete finished contracts after so many days.")]
 Level = Annotated[LogLevel | None, typer.Option("--log-level", help="Least grave event to log.")]
 Format = Annotated[LogFormat | None, typer.Option("--log-format", help="For people or machines.")]

@@ -25,6 +25,7 @@ def serve(
     lease_seconds: options.LeaseSeconds = None,
     evidence_window: options.EvidenceWindow = None,
     drain_timeout: options.DrainTimeout = None,
+    state_dir: options.StateDir = None,
     retention_days: options.RetentionDays = None,
     log_level: options.Level = None,
     log_format: options.Format = None,
@@ -43,6 +44,7 @@ def serve(
         lease_seconds=lease_seconds,
         evidence_window=evidence_window,
         drain_timeout=drain_timeout,
+        state_dir=state_dir,
         retention_days=retention_days,
         log_level=log_level,
         log_format=log_format,
@@ -63,6 +65,7 @@ def worker(
     lease_seconds: options.LeaseSeconds = None,
     evidence_window: options.EvidenceWindow = None,
     drain_timeout: options.DrainTimeout = None,
+    state_dir: options.StateDir = None,
     log_level: options.Level = None,
     log_format: options.Format = None,
 ) -> None:
@@ -77,6 +80,7 @@ def worker(
         lease_seconds=lease_seconds,
         evidence_window=evidence_window,
         drain_timeout=drain_timeout,
+        state_dir=state_dir,
         log_level=log_level,
         log_format=log_format,
     )

@@ -133,5 +133,6 @@ class Contract(msgspec.Struct, frozen=True):
 
     @property
     def needs_attention(self) -> bool:
-        """Messages are held because their outcome is not known."""
-        return self.counts.unknown > 0 and self.counts.unknown == self.counts.open
+        """Messages are held because their outcome is not known, or all are because history was lost."""
+        held = self.counts.unknown > 0 and self.counts.unknown == self.counts.open
+        return held or any(cause.startswith("rewound") for cause in self.causes)

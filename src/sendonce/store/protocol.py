@@ -6,6 +6,7 @@ that raises has changed nothing. Lists for people to look at are in `Views`, sen
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -15,6 +16,7 @@ from sendonce.domain.lease import Advanced, Lease, Nothing
 from sendonce.domain.message import MessageView, Refusal
 from sendonce.domain.outcome import Answer
 from sendonce.domain.receipt import Receipt
+from sendonce.domain.rewind import Rewind
 from sendonce.domain.sender import Account, Sender
 from sendonce.domain.state import ContractState, MessageState
 from sendonce.domain.unknown import UnknownFilter, UnknownView
@@ -123,7 +125,8 @@ class Store(Protocol):
         ...
 
     async def join(self, instance: Instance) -> None:
-        """*Then* the instance is listed, and alive for as long as it beats (or, on one machine, runs)."""
+        """*Then* the instance is listed, and alive for as long as it beats (or, on one machine, runs). If the store has
+        lost history, by the witness of a copy's mark or of a journal, its contracts are frozen: see `Rewinds`."""
         ...
 
     async def beat(self) -> None:
@@ -163,15 +166,17 @@ class Store(Protocol):
     async def act(self, contract: str, action: Action, cause: str = "person") -> Contract:
         """Start, pause, resume or cancel. Doing what is done already changes nothing.
 
-        `start`: *when* sealed and not empty, *then* it is waiting. `pause`: *then* the cause is in its set and no
-        message starts that had not. `resume`: *then* the cause is gone (with `*` all of them, but WrongState while
-        `rewound` is among them: that one has to be named) and with the last one the pause. `cancel`: *then* nothing
-        starts any more; what waits is cancelled, what is under way ends as it ends. NotFound, WrongState."""
+        `start`: *when* sealed and not empty, *then* it is waiting, or paused while it has causes. `pause`: *then* the
+        cause is in its set and no message starts that had not. `resume`: *then* the cause is gone (with `*` all of
+        them, but WrongState while history is lost: `rewound` and `rewound:known` have to be named), and with the last
+        one the pause. `cancel`: *then* nothing starts any more; what waits is cancelled, what is under way ends as it
+        ends. NotFound, WrongState."""
         ...
 
     async def retry(self, contract: str | None, filter: MessageFilter, force: bool = False) -> int:
         """Make failed messages due now, in the background and in pieces that survive a crash; answers how many.
-        Those failed as `outcome_unknown` only with `force`. `contract` None means all. NotFound, WrongState."""
+        Those failed as `outcome_unknown`, and those of a contract with the cause `rewound`, only with `force`.
+        `contract` None means all. NotFound, WrongState."""
         ...
 
     async def delete_contract(self, contract: str) -> None:
@@ -314,5 +319,33 @@ class Views(Protocol):
         ...
 
 
-class FullStore(Store, Directory, Views, Protocol):
+class Rewinds(Protocol):
+    """A store that lost history must not send it again: copies, and how contracts go on after one was put back."""
+
+    async def backup(self, file: Path) -> None:
+        """*Then* the file is a consistent copy of the store, made while others go on, and knows that it is one: when it
+        is opened as a store, its contracts freeze. InvalidInput `FILE` when it exists; StoreError."""
+        ...
+
+    async def notice(self) -> bool:
+        """Look whether the store is a copy, or behind a journal. *Then*, if so, its contracts are frozen, and unknown
+        is what journals say was started in lost history. `join` does it too."""
+        ...
+
+    async def restored(self) -> int:
+        """A person says that the store was put back. *Then* every contract is frozen; answers how many."""
+        ...
+
+    async def rewind(self) -> Rewind:
+        """What was noticed last, and which contracts stand still because of it."""
+        ...
+
+    async def resume_after_restore(self, contract: str | None = None) -> int:
+        """Let frozen contracts that were under way go on, or one of them; in pieces, by `work_off`. *Then* whatever may
+        have been sent in lost history is unknown, and the rest is sent. Answers how many; NotFound when that one is not
+        frozen."""
+        ...
+
+
+class FullStore(Store, Directory, Views, Rewinds, Protocol):
     """What an engine gives."""

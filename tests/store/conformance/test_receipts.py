@@ -213,15 +213,17 @@ async def test_a_later_failure_does_not_undo_an_older_success(ledger: Ledger) ->
 
 
 async def test_a_receipt_of_what_was_never_started_freezes_the_contract(ledger: Ledger) -> None:
-    """It shows that the store has lost history: nothing of that contract starts until a person has looked."""
+    """It shows that the store has lost history: nothing of that contract starts until a person has looked. What it says
+    is believed all the same."""
     contract = await ledger.contract_of(4)
     lease = await ledger.lease(2)
     await ledger.store.advance(lease, [], 2)
     other = await ledger.contract_of(1)
     unstarted = Receipt(b"wamid.lost", ledger.engine.wall(), Token(contract.id, 3, 1), SENT)
-    assert await ledger.apply(unstarted) == Applied(strays=1)
+    assert await ledger.apply(unstarted) == Applied(changed=1)
     found = await ledger.store.contract(contract.id)
-    assert (found.state, len(found.causes)) == (ContractState.PAUSED, 1)
+    assert (found.state, found.causes, found.sent) == (ContractState.PAUSED, ("rewound",), 1)
+    assert await ledger.states(contract) == ["active", "active", "completed", "waiting"]
     assert await ledger.handed() == [(other.id, 1)]
 
 

@@ -31,7 +31,7 @@ async def waits(ledger: Ledger, filter: UnknownFilter | None = None) -> list[tup
 
 async def test_each_unknown_is_listed_with_what_is_known_of_it(watched: Ledger) -> None:
     """Message, attempt, sender, how it became unknown, when it can have been sent, and what it waits for."""
-    contract, lease = await held(watched, 1)
+    contract, _ = await held(watched, 1)
     (one,) = await watched.store.unknowns(UnknownFilter(), WINDOW)
     assert (one.contract, one.seq, one.to, one.attempt, one.tries) == (contract.id, 1, phone(1), 1, 1)
     assert (one.sender, one.cause, one.policy) == ("line", "timeout", OnUnknown.HOLD)

@@ -22,10 +22,11 @@ class Scene:
         self.path = path
         self.db = connect(path, durable=False)
         self.db.execute("CREATE TABLE noted (value UNIQUE)")
+        self.db.execute("CREATE TABLE tally (commits INTEGER); INSERT INTO tally VALUES (0)")
         self.commits: list[int] = []
         self.gate = threading.Event()
         transaction = Transaction(self.db, ManualClock(), 0, lambda: 0.5, "me")
-        self.writer = Writer(self.db, path, transaction, lambda: self.commits.append(1))
+        self.writer = Writer(self.db, path, transaction, None, lambda: self.commits.append(1))
 
     def values(self) -> list[int]:
         other = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)

@@ -6,15 +6,17 @@ from typing import Any
 from sendonce.domain.lease import Advanced
 from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Outcome, Refused, Throttled, Unknown, Unsent
 from sendonce.domain.state import MessageState, Stage
+from sendonce.store.journal import Started
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.doubles import count_doubles
 from sendonce.store.sqlite.evidence import note_flow
 from sendonce.store.sqlite.ids import id_entry, save_ids
 from sendonce.store.sqlite.leases import OpenLease
-from sendonce.store.sqlite.reactions import REWOUND, pause_contract
+from sendonce.store.sqlite.rewinds import suspect
 from sendonce.store.sqlite.rows import (
     REFUSED_BY_RECEIPT,
     SEQ_BITS,
+    SEQ_MASK,
     MessageRow,
     drop_earlier,
     load_earlier,
@@ -65,6 +67,7 @@ def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> f
     tx.run(leases.SQL["raise_watermark"], (lease.id, end))
     if lease.lo is not None:
         taken = {row[0] for row in tx.run(SQL["taken_in_range"], (keys[0], keys[-1]))}
+        tx.started.append(Started(head.id, (lease.lo + lease.started, lease.lo + end - 1)))
         tx.move(head.no, _WAITING, _ACTIVE, len(keys) - len(taken))
         tx.add(head.no, "attempts", len(keys) - len(taken))
         return frozenset(lease.started + index for index, key in enumerate(keys) if key in taken)
@@ -83,6 +86,7 @@ def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> f
         tx.move(head.no, row.state, _ACTIVE)
     save_earlier(tx, earlier)
     save_rows(tx, startable)
+    tx.started.append(Started(head.id, None, [(row.key & SEQ_MASK, row.attempt) for row in startable]))
     tx.add(head.no, "attempts", len(startable))
     return frozenset(skipped)
 
@@ -146,7 +150,7 @@ def _unexplained(tx: Transaction, head: ContractHead, outcome: Outcome) -> None:
     """An answer for a message that the store never started: it has lost history. If a person may have got it, the
     contract freezes."""
     if isinstance(outcome, Accepted | Unknown):
-        pause_contract(tx, head.no, REWOUND)
+        suspect(tx, head.no)
 
 
 def _apply(

@@ -9,6 +9,7 @@ from sendonce.domain.errors import WrongState
 from sendonce.domain.state import ContractState, MessageState
 from sendonce.store.protocol import MessageFilter
 from sendonce.store.sqlite.addresses import pack_address
+from sendonce.store.sqlite.lost import doubt_piece, mark_piece, thaw_piece
 from sendonce.store.sqlite.plans import Piece, plan
 from sendonce.store.sqlite.resolve import resolve_piece
 from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, load_rows, save_rows
@@ -37,13 +38,20 @@ def retry(tx: Transaction, contract: str | None, filter: MessageFilter, force: b
         state = ContractState(tx.one(SQL["contract_state"], (head.no,))[0])
         if state in (ContractState.CANCELLED, ContractState.FAILED):
             raise WrongState(f"Contract {contract} is {state.label}; nothing of it is sent any more.")
+        if not force and tx.one(SQL["was_rewound"], (head.no,))[0]:
+            raise WrongState(
+                f"The store has lost history: what failed in contract {contract} may have been sent again since. "
+                "Force the retry if you are sure that it was not."
+            )
         numbers = [head.no]
     else:
-        numbers = [row[0] for row in tx.run(SQL["contracts_with_failures"])]
+        numbers = [row[0] for row in tx.run(SQL["contracts_with_failures"], (force,))]
     found = 0
     for no in numbers:
         count = tx.one(SQL["failed_count"], _matching(no, 0, order))[0]
         if count:
+            if force:
+                tx.run(SQL["forced"], (no, ContractState.COMPLETED))
             plan(tx, "retry", no, msgspec.json.encode(order).decode())
         found += count
     return found
@@ -132,4 +140,7 @@ _PIECES: dict[str, Callable[[Transaction, Piece, int], int | None]] = {
     "delete": _delete_piece,
     "trim": _trim_piece,
     "resolve": resolve_piece,
+    "mark": mark_piece,
+    "doubt": doubt_piece,
+    "thaw": thaw_piece,
 }

@@ -8,7 +8,16 @@ UPDATE bulk SET next_key = ?2 WHERE id = ?1;
 DELETE FROM bulk WHERE id = ?1;
 
 -- name: contracts_with_failures
-SELECT no FROM contract WHERE failed > 0 AND deleting = 0 AND state NOT IN (6, 7) ORDER BY no;
+-- Those that lost history only if forced (?1).
+SELECT no FROM contract WHERE failed > 0 AND deleting = 0 AND state NOT IN (6, 7)
+  AND (?1 OR causes NOT LIKE '%"rewound"%') ORDER BY no;
+
+-- name: was_rewound
+SELECT causes LIKE '%"rewound"%' FROM contract WHERE no = ?1;
+
+-- name: forced
+-- Whoever forces a retry answers for what a completed contract (?2) has lost.
+UPDATE contract SET causes = '[]' WHERE no = ?1 AND state = ?2;
 
 -- name: failed_keys
 -- Failed messages of a contract that match, in order of key, from behind :after on.

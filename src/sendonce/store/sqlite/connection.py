@@ -50,7 +50,7 @@ def connect(path: Path, *, durable: bool, read_only: bool = False) -> apsw.Conne
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with translated(path):
         if not read_only:
-            _make_private(path)
+            make_private(path)
         db = apsw.Connection(str(path), flags=flags, statementcachesize=256)
         db.set_busy_timeout(BUSY_TIMEOUT)
         if not read_only:
@@ -63,7 +63,7 @@ def connect(path: Path, *, durable: bool, read_only: bool = False) -> apsw.Conne
         return db
 
 
-def _make_private(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Make a missing file readable by its owner alone: it holds tokens and phone numbers. SQLite gives its log files
     the same mode."""
     try:

@@ -210,7 +210,7 @@ def _start(tx: Transaction, current: Contract) -> None:
         raise WrongState(f"Contract {current.id} has no sealed list of recipients; upload it (again) first.")
     if current.total == 0:
         raise WrongState(f"Contract {current.id} has no recipients; upload a list with at least one valid row.")
-    tx.run(SQL["start"], (current.no, ContractState.WAITING))
+    tx.run(SQL["start"], (current.no, ContractState.WAITING, ContractState.PAUSED))
 
 
 def _pause(tx: Transaction, current: Contract, cause: str) -> None:
@@ -225,11 +225,12 @@ def _resume(tx: Transaction, current: Contract, cause: str) -> None:
             raise WrongState(f"Contract {current.id} is {current.state.label}: there is nothing to resume.")
         return
     # Lost history is never taken back by the way: whoever resumes has to name it.
-    left = [one for one in current.causes if cause != one and (cause != "*" or one == REWOUND)]
+    left = [one for one in current.causes if cause != one and (cause != "*" or one.startswith(REWOUND))]
     if cause == "*" and left:
         raise WrongState(
-            f"Contract {current.id} got receipts for messages that this store never started: it has lost history, and "
-            f"resuming may send some twice. Cancel it, or resume it with the cause {REWOUND!r} if you are sure."
+            f"The store has lost history, and contract {current.id} may have sent messages that it does not know of. "
+            "`sendonce resume-after-restore` goes on safely. To go on as if nothing had been sent, cause "
+            f"{left[0]!r} has to be named."
         )
     state = ContractState.PAUSED
     if not left:

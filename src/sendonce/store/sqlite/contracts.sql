@@ -62,8 +62,9 @@ WHERE no = ?1 AND generation = ?2 AND sealed = 0 AND state = 0 AND deleting = 0 
 SELECT EXISTS (SELECT 1 FROM recipient WHERE key > ?1 AND key < ?2);
 
 -- name: start
--- A newcomer starts level with the least served, so that it neither waits for nor holds up the others.
-UPDATE contract SET state = ?2, served = coalesce(
+-- A newcomer starts level with the least served, so that it neither waits for nor holds up the others. One with causes
+-- (?3: paused) starts paused.
+UPDATE contract SET state = iif(causes = '[]', ?2, ?3), served = coalesce(
     (SELECT min(served) FROM contract WHERE state IN (2, 3) AND no <> ?1), 0)
 WHERE no = ?1;
 

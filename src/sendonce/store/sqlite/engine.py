@@ -17,9 +17,11 @@ from sendonce.domain.lease import Advanced, Lease, Nothing
 from sendonce.domain.message import Message, MessageView, Refusal
 from sendonce.domain.outcome import Answer
 from sendonce.domain.receipt import Receipt
+from sendonce.domain.rewind import Rewind
 from sendonce.domain.sender import Account, Sender
 from sendonce.domain.state import ContractState
 from sendonce.domain.unknown import UnknownFilter, UnknownView
+from sendonce.store.journal import Journals
 from sendonce.store.protocol import (
     Action,
     Applied,
@@ -37,11 +39,13 @@ from sendonce.store.sqlite import (
     bulk,
     clock,
     contracts,
+    copy,
     directory,
     instances,
     leases,
     receipts,
     resolve,
+    rewinds,
     unknowns,
     verify,
     views,
@@ -73,6 +77,7 @@ class SqliteStore:
         chance: Callable[[], float],
         durable: bool,
         temporary: tempfile.TemporaryDirectory[str] | None,
+        state_dir: Path | None = None,
     ) -> None:
         self._path = path
         self._clock = clock_
@@ -87,6 +92,8 @@ class SqliteStore:
             db.execute("BEGIN IMMEDIATE")
             self._offset = clock.agree(db, clock_)
             db.execute("COMMIT")
+            id_ = db.execute(rewinds.SQL["store_id"]).get
+        self._journals = Journals(state_dir, id_, self.instance) if state_dir is not None else None
 
         def transaction(connection: Any) -> Transaction:
             return Transaction(connection, clock_, self._offset, chance, self.instance)
@@ -96,7 +103,7 @@ class SqliteStore:
         self._watch = connect(path, durable=durable, read_only=True)
         self._seen_version = 0
         self._db = db
-        self._writer = Writer(db, path, transaction(db), self._on_commit)
+        self._writer = Writer(db, path, transaction(db), self._journals, self._on_commit)
         self._inbox = Inbox(self._writer)
         self._readers = Readers(path, transaction, THREADS)
         # Windows have a reader of their own: no person's search may hold up the sending.
@@ -129,6 +136,9 @@ class SqliteStore:
         """See `Store.join`. The instance keeps the id that the store gave this process."""
         self._locks.take(self.instance)
         self._webhooks = instance.webhooks
+        await self.notice()
+        if self._journals is not None:
+            self._journals.tidy()
         await self._writer.run(instances.join, msgspec.structs.replace(instance, id=self.instance))
 
     async def beat(self) -> None:
@@ -286,6 +296,33 @@ class SqliteStore:
         found = await self._readers.run(views.instances)
         return [one for one in found if not self._locks.is_dead(one.id)]
 
+    # -- lost history ----------------------------------------------------------------------------------------------
+
+    async def backup(self, file: Path) -> None:
+        """See `Rewinds.backup`."""
+        await asyncio.to_thread(copy.copy, self._path, file, self._clock.wall())
+
+    async def notice(self) -> bool:
+        """See `Rewinds.notice`."""
+        if not await self._writer.run(rewinds.notice, self._journals):
+            return False
+        # What journals know is marked before anything else: a receipt that comes then is no surprise.
+        while await self.work_off():
+            pass
+        return True
+
+    async def restored(self) -> int:
+        """See `Rewinds.restored`."""
+        return await self._writer.run(rewinds.restored)
+
+    async def rewind(self) -> Rewind:
+        """See `Rewinds.rewind`."""
+        return await self._readers.run(rewinds.rewind)
+
+    async def resume_after_restore(self, contract: str | None = None) -> int:
+        """See `Rewinds.resume_after_restore`."""
+        return await self._writer.run(rewinds.resume_after_restore, contract)
+
     # -- accounts and senders --------------------------------------------------------------------------------------
 
     async def create_account(self, account: Account, once: Once | None = None) -> Account:
@@ -357,13 +394,16 @@ def _window(tx: Transaction, granted: Grant) -> Lease:
     )
 
 
-def open_sqlite(path: Path | None, clock_: Clock, chance: Callable[[], float], create: bool) -> SqliteStore:
+def open_sqlite(
+    path: Path | None, clock_: Clock, chance: Callable[[], float], create: bool, state_dir: Path | None
+) -> SqliteStore:
     """Open the file, or make it if `create` says so; None makes a temporary one that is gone when the store is closed.
-    SettingsError, StoreUnusable."""
+    Without a `state_dir` the journals stand beside the file. SettingsError, StoreUnusable."""
     check_sqlite()
     if path is not None and not create and not path.exists():
         raise SettingsError(f"store: there is no file {path}.")
     if path is None:
         temporary = tempfile.TemporaryDirectory(prefix="sendonce-")
         return SqliteStore(Path(temporary.name) / "memory.db", clock_, chance, False, temporary)
-    return SqliteStore(path, clock_, chance, True, None)
+    real = path.resolve()
+    return SqliteStore(path, clock_, chance, True, None, state_dir or real.with_name(real.name + ".state"))

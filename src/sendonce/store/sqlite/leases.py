@@ -129,6 +129,10 @@ def find(tx: Transaction, lease_id: int) -> OpenLease | None:
     return None if row is None else OpenLease(*row)
 
 
+def all_open(tx: Transaction) -> list[OpenLease]:
+    return [OpenLease(*row) for row in tx.run(SQL["all_leases"]).fetchall()]
+
+
 def cut(tx: Transaction, lease: OpenLease) -> None:
     """Take back what the lease has not started: pause, cancel, end."""
     if lease.started >= lease.allowed:

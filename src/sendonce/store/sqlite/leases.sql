@@ -57,6 +57,9 @@ WHERE no = :contract;
 SELECT id, instance, contract, sender, lo, seqs, size, started, allowed, granted_at, expires_at
 FROM lease WHERE id = ?1;
 
+-- name: all_leases
+SELECT id, instance, contract, sender, lo, seqs, size, started, allowed, granted_at, expires_at FROM lease;
+
 -- name: leases_of_contract
 SELECT id, instance, contract, sender, lo, seqs, size, started, allowed, granted_at, expires_at
 FROM lease WHERE contract = ?1;

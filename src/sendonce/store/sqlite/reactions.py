@@ -10,8 +10,8 @@ from sendonce.store.sqlite.transaction import ContractHead, Transaction
 
 SQL = load("reactions")
 
-#: Cause of a pause: something came back for attempts that the store never started, so it has lost history.
-REWOUND = "rewound"
+#: Causes of a pause: the store has lost history. With the second, journals say exactly which messages were started.
+REWOUND, REWOUND_KNOWN = "rewound", "rewound:known"
 
 
 def react(tx: Transaction, head: ContractHead, sender: int | None, error: DeliveryError) -> None:
@@ -29,16 +29,25 @@ def react(tx: Transaction, head: ContractHead, sender: int | None, error: Delive
             pass
 
 
-def pause_contract(tx: Transaction, contract: int, cause: str) -> None:
+def pause_contract(tx: Transaction, contract: int, cause: str) -> bool:
     """Add a cause; with the first one the contract is paused and nothing more of it starts. One that is deleted, or
-    from which nothing can start, is left alone."""
+    from which nothing can start, is left alone: False."""
     found = tx.one(SQL["contract_pause"], (contract,))
     if found is None or found[0] not in _PAUSABLE:
-        return
+        return False
     added = _with_cause(found[1], cause)
     if added is not None:
         tx.run(SQL["pause_contract"], (contract, ContractState.PAUSED, added))
         leases.cut_contract(tx, contract)
+    return True
+
+
+def add_cause(tx: Transaction, contract: int, cause: str) -> None:
+    """Add a cause to a contract of which nothing is under way: when it starts or is reopened, it is paused."""
+    state, causes = tx.one(SQL["contract_pause"], (contract,))
+    added = _with_cause(causes, cause)
+    if added is not None:
+        tx.run(SQL["pause_contract"], (contract, state, added))
 
 
 _PAUSABLE = (ContractState.SCHEDULED, ContractState.WAITING, ContractState.ACTIVE, ContractState.PAUSED)

@@ -15,7 +15,7 @@ from sendonce.store.sqlite.doubles import another_accepted, count_doubles, uncou
 from sendonce.store.sqlite.evidence import note_flow
 from sendonce.store.sqlite.ids import find_by_id, id_entry, keep_stray, save_ids, take_strays
 from sendonce.store.sqlite.leases import OpenLease
-from sendonce.store.sqlite.reactions import REWOUND, pause_contract
+from sendonce.store.sqlite.lost import recover
 from sendonce.store.sqlite.rows import (
     REFUSED_BY_RECEIPT,
     SEQ_BITS,
@@ -67,8 +67,10 @@ def apply(
     for receipt, (key, attempt) in zip(receipts, found, strict=True):
         row = rows.get(key) or _under_watermark(tx, key, attempt)
         if row is None or attempt > row.attempt:
+            row = recover(tx, key, attempt, row) if receipt.token is not None and key else None
+        if row is None:
             strays += 1
-            _keep_stray(tx, receipt, key)
+            keep_stray(tx, receipt)
             continue
         rows[key] = row
         known_id = row.provider_id
@@ -114,20 +116,28 @@ def _under_watermark(tx: Transaction, key: int, attempt: int) -> MessageRow | No
     return None
 
 
-def _keep_stray(tx: Transaction, receipt: Receipt, key: int) -> None:
-    """A receipt that no attempt of ours explains. If the contract is ours, the store has lost history: freeze it."""
-    keep_stray(tx, receipt)
-    if key and receipt.token is not None:
-        pause_contract(tx, key >> SEQ_BITS, REWOUND)
-
-
 def _apply(tx: Transaction, row: MessageRow, attempt: int, receipt: Receipt) -> bool:
     if attempt < row.attempt:
-        return _apply_to_earlier(tx, row, attempt, receipt)
+        earlier = next((before for before in load_earlier(tx, row.key) if before.attempt == attempt), None)
+        if earlier is not None or not _stands_for(row, receipt):
+            return _apply_to_earlier(tx, row, earlier or _lost(tx, row, attempt), receipt)
     if receipt.stage is not None:
         return _confirm(tx, row, receipt, receipt.stage)
     assert receipt.error is not None, "a receipt has a stage or an error"
     return _fail(tx, row, receipt, receipt.error)
+
+
+def _stands_for(row: MessageRow, receipt: Receipt) -> bool:
+    """The row is no attempt of ours, but stands for whatever was attempted in lost history: what the provider took
+    there, or says of the one that it took."""
+    its_own = bool(row.provider_id) and row.provider_id == receipt.provider_id.hex().upper()
+    return row.sender is None and (receipt.stage is not None or its_own)
+
+
+def _lost(tx: Transaction, row: MessageRow, attempt: int) -> MessageRow:
+    """An attempt of lost history whose number was skipped."""
+    tx.add(row.key >> SEQ_BITS, "attempts", 1)
+    return MessageRow(row.key, _UNKNOWN, attempt, row.tries)
 
 
 def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -> bool:
@@ -206,29 +216,25 @@ def _note_first(tx: Transaction, row: MessageRow) -> None:
         note_flow(tx, row.sender, row.answered_at or tx.now, 0, 1)
 
 
-def _apply_to_earlier(tx: Transaction, row: MessageRow, attempt: int, receipt: Receipt) -> bool:
+def _apply_to_earlier(tx: Transaction, row: MessageRow, before: MessageRow, receipt: Receipt) -> bool:
     """A receipt of an attempt that is not the latest. A positive one completes the message; a failure is history."""
-    for before in load_earlier(tx, row.key):
-        if before.attempt != attempt:
-            continue
-        if receipt.provider_id and not before.provider_id:
-            before.provider_id = receipt.provider_id.hex().upper()
-            save_ids(tx, [id_entry(receipt.provider_id, row.key, attempt)])
-        if receipt.stage is None:
-            if before.stage is not None and before.stage != Stage.ACCEPTED:
-                return False
-            _note_first(tx, before)
-            before.stage = REFUSED_BY_RECEIPT
-            save_earlier(tx, [before])
-            uncount_double(tx, row)
-            return True
-        if before.stage is not None and before.stage >= receipt.stage:
+    if receipt.provider_id and not before.provider_id:
+        before.provider_id = receipt.provider_id.hex().upper()
+        save_ids(tx, [id_entry(receipt.provider_id, row.key, before.attempt)])
+    if receipt.stage is None:
+        if before.stage is not None and before.stage != Stage.ACCEPTED:
             return False
         _note_first(tx, before)
-        before.stage = int(receipt.stage)
-        setattr(before, _TIME[receipt.stage], receipt.at)
+        before.stage = REFUSED_BY_RECEIPT
         save_earlier(tx, [before])
-        accepted_before(tx, row)
-        count_doubles(tx, row)
+        uncount_double(tx, row)
         return True
-    return False
+    if before.stage is not None and before.stage >= receipt.stage:
+        return False
+    _note_first(tx, before)
+    before.stage = int(receipt.stage)
+    setattr(before, _TIME[receipt.stage], receipt.at)
+    save_earlier(tx, [before])
+    accepted_before(tx, row)
+    count_doubles(tx, row)
+    return True

@@ -17,6 +17,7 @@ from sendonce.domain.clock import Clock
 from sendonce.domain.contract import ContractSpec
 from sendonce.domain.errors import NotFound
 from sendonce.domain.state import MESSAGE_TRANSITIONS, ContractState, MessageState
+from sendonce.store.journal import Started
 from sendonce.store.sqlite.sql import load
 
 SQL = load("transaction")
@@ -50,6 +51,7 @@ class Transaction:
         self._heads: dict[str, ContractHead] = {}
         self._head_by_no: dict[int, ContractHead] = {}
         self._books: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.started: list[Started] = []  # by this mutation, for the journal
         self.now = 0
         self.wall = 0
 
@@ -57,6 +59,7 @@ class Transaction:
         self.now = round(self._clock.steady() * 1000) + self._offset
         self.wall = self._clock.wall()
         self._books.clear()
+        self.started.clear()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
@@ -127,7 +130,7 @@ class Transaction:
             if sealed and open_ == 0 and state in (ContractState.WAITING, ContractState.ACTIVE, ContractState.PAUSED):
                 self.run(SQL["complete_contract"], (ContractState.COMPLETED, self.wall, contract))
             elif open_ > 0 and state == ContractState.COMPLETED:
-                self.run(SQL["reopen_contract"], (ContractState.ACTIVE, contract))
+                self.run(SQL["reopen_contract"], (ContractState.ACTIVE, ContractState.PAUSED, contract))
         if any(total.values()):
             self.run(_balance_tally(), [total[label] for label in _STATES])
         self._books.clear()

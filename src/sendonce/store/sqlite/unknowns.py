@@ -44,15 +44,20 @@ def settle(tx: Transaction, evidence_window_ms: int, limit: int) -> int:
     candidates = [Candidate(*found) for found in oldest]
     rows = load_rows(tx, [candidate.key for candidate in candidates])
     evidence = Evidence(tx, evidence_window_ms)
-    settled, held = [], []
+    settled, held, for_good = [], [], []
     for candidate in candidates:
         row = rows[candidate.key]
         if _settle_one(tx, row, candidate, evidence):
             settled.append(row)
+        elif evidence.was_rewound(candidate) or tx.head_by_no(row.key >> SEQ_BITS).spec.on_unknown is OnUnknown.HOLD:
+            for_good.append(candidate)
         else:
             held.append(candidate.key)
     if held:
         tx.run(SQL["look_later"], (keys_json(held), tx.now + min(LOOK_AGAIN, evidence_window_ms)))
+    if for_good:
+        latest = max(candidate.until_at for candidate in for_good)
+        tx.run(SQL["look_later"], (keys_json(one.key for one in for_good), latest + LAST_RECEIPT + 1))
     save_rows(tx, settled)
     tx.run(SQL["drop_unknown"], (keys_json(row.key for row in settled),))
     return len(settled)

@@ -17,10 +17,14 @@ from typing import Any, TypeVar
 import apsw
 
 from sendonce.domain.errors import StoreError
+from sendonce.store.journal import Journals, Started
 from sendonce.store.sqlite.connection import translated
+from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
 
 T = TypeVar("T")
+
+SQL = load("writer")
 
 #: At most so many mutations share a transaction, to keep it short for other processes.
 LARGEST_GROUP = 64
@@ -54,11 +58,13 @@ class Writer:
         db: apsw.Connection,
         path: Path,
         transaction: Transaction,
+        journals: Journals | None,
         on_commit: Callable[[], None],
     ) -> None:
         self._db = db
         self._path = path
         self._transaction = transaction
+        self._journals = journals
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Mutation | None] = queue.SimpleQueue()
         self._closed = False
@@ -83,6 +89,8 @@ class Writer:
             self._closed = True
             self._queue.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        if self._journals is not None:
+            self._journals.close()
 
     def _run(self) -> None:
         open_ = True
@@ -103,12 +111,16 @@ class Writer:
                 self._commit(group)
 
     def _commit(self, group: list[_Mutation]) -> None:
+        started: list[Started] = []
+        number = 0
         try:
             with translated(self._path):
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     for mutation in group:
-                        self._apply(mutation, alone=len(group) == 1)
+                        started += self._apply(mutation, alone=len(group) == 1)
+                    if self._db.total_changes() != self._changes:
+                        number = self._db.execute(SQL["next_commit"]).get
                     self._db.execute("COMMIT")
                 except BaseException:
                     if self._db.in_transaction:
@@ -120,8 +132,10 @@ class Writer:
                 mutation.error = mutation.error or error
         else:
             self.commits += 1
-            if self._db.total_changes() != self._changes:
+            if number:
                 self._changes = self._db.total_changes()
+                if self._journals is not None:
+                    self._journals.note(number, started)
                 self._on_commit()
         for loop in {mutation.loop for mutation in group}:
             mine = [mutation for mutation in group if mutation.loop is loop]
@@ -130,9 +144,9 @@ class Writer:
             except RuntimeError:  # the loop is closed: nobody waits for the answer any more
                 continue
 
-    def _apply(self, mutation: _Mutation, alone: bool) -> None:
-        """Run one mutation. What the mutation itself raises is kept for its caller; trouble of the store is raised,
-        for it fails the whole group."""
+    def _apply(self, mutation: _Mutation, alone: bool) -> list[Started]:
+        """Run one mutation; answers what it declared started. What the mutation itself raises is kept for its caller;
+        trouble of the store is raised, for it fails the whole group."""
         if not alone:
             self._db.execute("SAVEPOINT mutation")
         try:
@@ -145,8 +159,10 @@ class Writer:
             if alone:
                 raise
             self._db.execute("ROLLBACK TO mutation")
+            self._transaction.started.clear()
         if not alone:
             self._db.execute("RELEASE mutation")
+        return list(self._transaction.started)
 
 
 def _resolve(mutations: list[_Mutation]) -> None:

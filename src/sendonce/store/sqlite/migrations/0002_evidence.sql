@@ -2,6 +2,4 @@
 
 ALTER TABLE unknown ADD COLUMN noted_at INTEGER NOT NULL DEFAULT 0;  -- a person's word is about what was listed then
 ALTER TABLE tally ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;     -- only grows: what journals are compared with
-ALTER TABLE stray ADD COLUMN key INTEGER;                            -- of the message, when the receipt named it
-CREATE INDEX stray_by_key ON stray (key) WHERE key IS NOT NULL;
 INSERT INTO meta (key, value) VALUES ('store', lower(hex(randomblob(8))));

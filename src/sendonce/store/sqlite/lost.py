@@ -1,0 +1,197 @@
+"""Messages that were started in history which the store has lost: marked as what they are, or may be.
+
+Where journals name the attempts, exactly these become unknown. Where nobody knows, every open message of a contract
+does before it goes on, since each may have been sent; and its attempts skip some numbers, so that none that was used in
+lost history is used again. A receipt for a lost attempt is taken as what it says.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from sendonce.domain.state import ContractState, MessageState, Stage
+from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.contracts import SQL as CONTRACTS_SQL
+from sendonce.store.sqlite.plans import Piece
+from sendonce.store.sqlite.reactions import REWOUND, REWOUND_KNOWN
+from sendonce.store.sqlite.rewinds import Marks, noticed, suspect
+from sendonce.store.sqlite.rows import SEQ_BITS, SEQ_MASK, MessageRow, load_range, load_rows, save_earlier, save_rows
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.unknowns import drop_unknown, note_unknown
+
+SQL = load("lost")
+
+#: Attempt numbers that a message skips when nobody knows how many were used in lost history.
+SKIPPED_ATTEMPTS = 100
+
+#: Cause of an unknown: it may have been started in lost history.
+_CAUSE = "rewound"
+_WAITING, _ACTIVE, _DELAYED = MessageState.WAITING, MessageState.ACTIVE, MessageState.DELAYED
+_UNKNOWN, _COMPLETED, _FAILED = MessageState.UNKNOWN, MessageState.COMPLETED, MessageState.FAILED
+_FURTHEST = {Stage.SENT: "sent", Stage.DELIVERED: "delivered", Stage.READ: "read"}
+
+
+def recover(tx: Transaction, key: int, attempt: int, row: MessageRow | None) -> MessageRow | None:
+    """A receipt came for an attempt that the store never started: it has lost history, and the contract freezes.
+    Answers the attempt's row, for the receipt to be applied to it; None when the message is not one that can have been
+    started."""
+    contract, seq = key >> SEQ_BITS, key & SEQ_MASK
+    state, sealed, total = tx.one(SQL["extent"], (contract,))
+    if state == ContractState.DRAFT:
+        suspect(tx, contract)  # it was more than a draft
+        return None
+    if not sealed or not 1 <= seq <= total:
+        return None
+    suspect(tx, contract)
+    if row is not None:
+        return _restart(tx, row, attempt)
+    if state == ContractState.CANCELLED:
+        return MessageRow(key, MessageState.CANCELLED, attempt, 0)
+    return _start_rowless(tx, key, attempt) if withdraw(tx, contract, seq, seq) else None
+
+
+def withdraw(tx: Transaction, contract: int, low: int, high: int) -> list[tuple[int, int]]:
+    """Take seqs between two out of what is still to be leased. Answers the ranges that were; none of a cancelled
+    contract."""
+    state, next_seq, total = tx.one(SQL["rest"], (contract,))
+    if state == ContractState.CANCELLED:
+        return []
+    taken = []
+    for lo, hi in tx.run(SQL["freed_between"], (contract, low, high)).fetchall():
+        tx.run(leases.SQL["drop_freed"], (contract, lo))
+        if lo < low:
+            tx.run(leases.SQL["insert_freed"], (contract, lo, low - 1))
+        if hi > high:
+            tx.run(leases.SQL["insert_freed"], (contract, high + 1, hi))
+        taken.append((max(lo, low), min(hi, high)))
+    last = min(high, total)
+    if last >= next_seq:
+        first = max(low, next_seq)
+        tx.run(leases.SQL["move_cursor"], (contract, last + 1))
+        if first > next_seq:
+            leases.free(tx, contract, next_seq, first - 1)
+        taken.append((first, last))
+    return taken
+
+
+def _start_rowless(tx: Transaction, key: int, attempt: int) -> MessageRow:
+    tx.move(key >> SEQ_BITS, _WAITING, _ACTIVE)
+    tx.add(key >> SEQ_BITS, "attempts", 1)
+    return MessageRow(key, _ACTIVE, attempt, 0)
+
+
+def _restart(tx: Transaction, row: MessageRow, attempt: int) -> MessageRow | None:
+    """A later attempt of a message with a row; the one before goes into its history."""
+    contract = row.key >> SEQ_BITS
+    if row.state is MessageState.SKIPPED:
+        return None
+    if row.state is _UNKNOWN:
+        drop_unknown(tx, row.key)
+    if row.state is _COMPLETED and row.stage is not None and row.stage > Stage.ACCEPTED:
+        tx.add(contract, _FURTHEST[Stage(row.stage)], -1)
+    state: MessageState = row.state
+    if state in (_UNKNOWN, _COMPLETED, _FAILED):
+        tx.move(contract, state, _DELAYED)
+        state = _DELAYED
+    if state in (_WAITING, _DELAYED):
+        tx.move(contract, state, _ACTIVE)
+        state = _ACTIVE
+    if row.attempt:
+        save_earlier(tx, [row])
+    tx.add(contract, "attempts", 1)
+    return MessageRow(row.key, state, attempt, row.tries, doubled=row.doubled)
+
+
+def _doubt(tx: Transaction, rows: list[MessageRow]) -> None:
+    """Make rows unknown that were started in lost history."""
+    seen = noticed(tx)
+    for row in rows:
+        note_unknown(tx, row, _CAUSE, seen.since, seen.until)
+    save_rows(tx, rows)
+
+
+# -- pieces of bulk operations ---------------------------------------------------------------------------------------
+
+
+def mark_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    """Make unknown what journals say was started and the store knows nothing of."""
+    marks = msgspec.json.decode(piece.filter or "", type=Marks)
+    base = piece.contract << SEQ_BITS
+    if marks.attempts:
+        wanted = dict(marks.attempts)
+        rows = load_rows(tx, [base + seq for seq in wanted])
+        _doubt(tx, _marked(tx, piece.contract, wanted, rows))
+        return None
+    for low, high in marks.ranges:
+        if high > piece.next_key:
+            low = max(low, piece.next_key + 1)
+            last = min(high, low + limit - 1)
+            rows = load_range(tx, base + low, base + last)
+            _doubt(tx, _marked(tx, piece.contract, dict.fromkeys(range(low, last + 1), 1), rows))
+            return last
+    return None
+
+
+def _marked(tx: Transaction, contract: int, attempts: dict[int, int], rows: dict[int, MessageRow]) -> list[MessageRow]:
+    """Rows of the attempts (by seq) that the store has not. What a lease holds as started stays that lease's."""
+    base = contract << SEQ_BITS
+    found = []
+    for low, high in _runs(seq for seq in attempts if base + seq not in rows):
+        for lo, hi in withdraw(tx, contract, low, high):
+            found += [_start_rowless(tx, base + seq, attempts[seq]) for seq in range(lo, hi + 1)]
+    for key, row in rows.items():
+        attempt = attempts[key - base]
+        if row.attempt < attempt and row.state is not MessageState.CANCELLED:
+            later = _restart(tx, row, attempt)
+            found += [later] if later is not None else []
+    return found
+
+
+def doubt_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    """Make unknown whatever is open: each of it may have been sent. First what is unknown already, of which later
+    attempts may have been started, then what was never started, then retries."""
+    contract = piece.contract
+    base, end = contract << SEQ_BITS, (contract + 1) << SEQ_BITS
+    keys = [row[0] for row in tx.run(SQL["older_unknown"], (max(base, piece.next_key), end, _CAUSE, limit))]
+    if keys:
+        _doubt_rows(tx, keys)
+        return int(keys[-1])
+    low, high = tx.one(SQL["first_waiting"], (contract,)) or (1, 0)
+    for lo, hi in withdraw(tx, contract, low, min(high, low + limit - 1)):
+        _doubt(tx, [_start_rowless(tx, base + seq, SKIPPED_ATTEMPTS) for seq in range(lo, hi + 1)])
+        return end
+    keys = [row[0] for row in tx.run(SQL["waiting_rows"], (contract, limit))]
+    _doubt_rows(tx, keys)
+    return end if keys else None
+
+
+def _doubt_rows(tx: Transaction, keys: list[int]) -> None:
+    later = [_restart(tx, row, row.attempt + SKIPPED_ATTEMPTS) for row in load_rows(tx, keys).values()]
+    _doubt(tx, [row for row in later if row is not None])
+
+
+def thaw_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    """Let the contract go on: what was lost is unknown by now, and the rest was never started."""
+    state, causes, started_at = tx.one(SQL["pause"], (piece.contract,))
+    if state == ContractState.PAUSED:
+        left = [cause for cause in msgspec.json.decode(causes) if cause not in (REWOUND, REWOUND_KNOWN)]
+        if not left:
+            state = ContractState.WAITING if started_at is None else ContractState.ACTIVE
+        tx.run(CONTRACTS_SQL["resume"], (piece.contract, state, msgspec.json.encode(left).decode()))
+    return None
+
+
+def _runs(seqs: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Ascending seqs as ranges."""
+    low = high = None
+    for seq in seqs:
+        if low is None or high is None:
+            low = high = seq
+        elif seq == high + 1:
+            high = seq
+        else:
+            yield low, high
+            low = high = seq
+    if low is not None and high is not None:
+        yield low, high

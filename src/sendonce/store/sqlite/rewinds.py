@@ -1,0 +1,165 @@
+"""Noticing that the store has lost history, and letting its contracts go on.
+
+A store that was put back to an earlier state would send again what it forgot. So its contracts freeze: they are paused
+with the cause `rewound`, or `rewound:known` where journals say exactly what was started since. Nothing that may have
+been started before that moment is ever proven absent. `lost.py` makes the messages in doubt unknown.
+"""
+
+import msgspec
+
+from sendonce.domain.contract import Contract
+from sendonce.domain.errors import NotFound
+from sendonce.domain.rewind import FrozenContract, Rewind, Witness
+from sendonce.domain.state import ContractState
+from sendonce.store.journal import Journals, Since
+from sendonce.store.sqlite import contracts as contracts_
+from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.plans import plan
+from sendonce.store.sqlite.reactions import REWOUND, REWOUND_KNOWN, add_cause, pause_contract
+from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.transaction import Transaction
+
+SQL = load("rewinds")
+
+#: Contract states in which nothing is under way, but a person could start something again.
+_IDLE = (ContractState.DRAFT, ContractState.COMPLETED)
+#: Attempts that journals name one by one are marked in lots of this size.
+_LOT = 2000
+
+
+class Noticed(msgspec.Struct, frozen=True):
+    """What was noticed last, as the store keeps it: at `at` (wall) and `until` (store time). History is lost from
+    `since` (store time) on, the last moment that the store knows of."""
+
+    at: int
+    since: int
+    until: int
+    witness: Witness | None = None
+    known: bool = False
+    missing: dict[str, int] = {}
+
+
+class Marks(msgspec.Struct, frozen=True):
+    """Messages of one contract that were started in lost history: ranges of first attempts, or attempts by seq."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+    attempts: tuple[tuple[int, int], ...] = ()
+
+
+def notice(tx: Transaction, journals: Journals | None) -> bool:
+    """Find out whether the store is a copy, or behind a journal; if so, freeze its contracts. True if it was."""
+    copied = tx.one(SQL["copied"])[0]
+    commits: int = tx.one(SQL["commits"])[0]
+    if not copied and (journals is None or journals.last() <= commits):
+        return False
+    # Its leases are those of processes that know another future of it.
+    for lease in leases.all_open(tx):
+        leases.end(tx, lease, "crash")
+    since = journals.since(commits) if journals is not None else Since(0, False, {}, {})
+    _freeze(tx, Witness.COPY if copied else Witness.JOURNAL, since)
+    tx.run(SQL["no_copy"])
+    tx.run(SQL["count_from"], (max(commits, since.last),))
+    return True
+
+
+def restored(tx: Transaction) -> int:
+    """See `Rewinds.restored`."""
+    return _freeze(tx, Witness.PERSON, Since(0, False, {}, {}))
+
+
+def suspect(tx: Transaction, contract: int) -> None:
+    """Something came back for an attempt that the store never started: freeze its contract. If journals know what was
+    started, and it is not all marked yet, this is no news."""
+    if not tx.one(SQL["marks_pending"], (contract,))[0]:
+        _note(tx, noticed(tx))
+        _freeze_one(tx, contract, REWOUND)
+
+
+def noticed(tx: Transaction) -> Noticed:
+    """What was noticed last; if nothing was, then now."""
+    text = tx.one(SQL["noticed"])[0]
+    return msgspec.json.decode(text, type=Noticed) if text is not None else Noticed(tx.wall, tx.now, tx.now)
+
+
+def _note(tx: Transaction, seen: Noticed) -> None:
+    """From here on nothing that may have been started before is proven absent."""
+    tx.run(SQL["note"], ("rewind", msgspec.json.encode(seen).decode()))
+    tx.run(SQL["note"], ("rewound_at", tx.now))
+
+
+def _freeze(tx: Transaction, witness: Witness, since: Since) -> int:
+    """Stop everything. Answers how many contracts stand still."""
+    known = {id_: (no, state) for id_, no, state in tx.run(SQL["living"]).fetchall()}
+    frozen = 0
+    for id_, (no, state) in known.items():
+        started_as_draft = state == ContractState.DRAFT and since.started(id_) > 0
+        if not since.whole or started_as_draft:
+            frozen += _freeze_one(tx, no, REWOUND)
+        elif state not in _IDLE:
+            frozen += _freeze_one(tx, no, REWOUND_KNOWN)
+    for id_ in since.contracts():
+        no, state = known.get(id_, (0, ContractState.DRAFT))
+        if state != ContractState.DRAFT:
+            _plan_marks(tx, no, since.ranges.get(id_, []), since.attempts.get(id_, {}))
+    missing = {id_: since.started(id_) for id_ in since.contracts() if id_ not in known}
+    last_seen = tx.one(SQL["last_seen"])[0]
+    _note(tx, Noticed(tx.wall, min(last_seen, tx.now), tx.now, witness, since.whole, missing))
+    return frozen
+
+
+def _freeze_one(tx: Transaction, contract: int, cause: str) -> bool:
+    """Pause a contract, or, where nothing is under way, keep a person from starting something again."""
+    state, failed = tx.one(SQL["state"], (contract,))
+    if state not in _IDLE:
+        return pause_contract(tx, contract, cause)
+    if state == ContractState.COMPLETED and not failed:
+        return False
+    add_cause(tx, contract, cause)
+    return True
+
+
+def _plan_marks(tx: Transaction, contract: int, ranges: list[tuple[int, int]], attempts: dict[int, int]) -> None:
+    named = sorted(attempts.items())
+    lots = [Marks(tuple(ranges))] if ranges else []
+    lots += [Marks((), tuple(named[first : first + _LOT])) for first in range(0, len(named), _LOT)]
+    for lot in lots:
+        plan(tx, "mark", contract, msgspec.json.encode(lot).decode())
+
+
+# -- going on ------------------------------------------------------------------------------------------------------
+
+
+def rewind(tx: Transaction) -> Rewind:
+    """See `Rewinds.rewind`."""
+    frozen = tuple(_frozen(one) for one in _standing_still(tx))
+    if tx.one(SQL["noticed"])[0] is None:
+        return Rewind(contracts=frozen)
+    seen = noticed(tx)
+    return Rewind(seen.at, seen.witness, seen.known, seen.missing, frozen)
+
+
+def _standing_still(tx: Transaction) -> list[Contract]:
+    return [contracts_.contract(tx, id_) for (id_,) in tx.run(SQL["frozen"]).fetchall()]
+
+
+def _frozen(contract: Contract) -> FrozenContract:
+    known = REWOUND not in contract.causes
+    counts = contract.counts
+    doubtful = 0 if known or contract.state is not ContractState.PAUSED else counts.waiting + counts.delayed
+    return FrozenContract(contract.id, contract.spec.name, contract.state, known, counts.unknown, doubtful)
+
+
+def resume_after_restore(tx: Transaction, contract: str | None) -> int:
+    """See `Rewinds.resume_after_restore`."""
+    chosen = [one for one in _standing_still(tx) if contract in (None, one.id)]
+    if contract is not None and not chosen:
+        contracts_.contract(tx, contract)  # NotFound, where there is no such contract at all
+        raise NotFound("frozen contract", contract)
+    released = 0
+    for one in chosen:
+        if one.state is ContractState.PAUSED:
+            if REWOUND in one.causes:
+                plan(tx, "doubt", one.no)
+            plan(tx, "thaw", one.no)  # after all that is planned for it so far
+            released += 1
+    return released
