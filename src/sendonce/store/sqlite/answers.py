@@ -120,7 +120,23 @@ def _record(
         if row is None and type(outcome) is Accepted:
             provider_id = outcome.provider_id
             accepted.append(
-                (key, completed, 1, 1, sender, stage, None, now, provider_id, None, None, None, None, None, None)
+                (
+                    key,
+                    completed,
+                    1,
+                    1,
+                    sender,
+                    stage,
+                    None,
+                    now,
+                    provider_id or None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                )
             )
             if provider_id:
                 ids.append(id_entry(provider_id, key, 1))

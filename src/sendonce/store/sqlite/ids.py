@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sendonce.domain.receipt import Receipt
+from sendonce.domain.receipt import Receipt, Token
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction, keys_json
 
@@ -110,3 +110,24 @@ def take_strays(tx: Transaction, entries: Sequence[bytes]) -> list[Receipt]:
     rows = tx.run(SQL["strays_of"], (hashes,)).fetchall()
     tx.run(SQL["drop_strays"], (keys_json(id_ for id_, _ in rows),))
     return [_RECEIPT.decode(text) for _, text in rows]
+
+
+def missing_ids(tx: Transaction) -> Iterator[int]:
+    """Keys of messages with a provider id that the index does not lead to, for verification: reads everything."""
+    tx.run(SQL["begin_known"])
+    for statement in ("all_runs", "all_blocks"):
+        for (entries,) in tx.run(SQL[statement]).fetchall():
+            found = ((key, attempt, hash_) for hash_, key, attempt in _ENTRY.iter_unpack(entries))
+            tx.db.executemany(SQL["known"], found)
+    for key, attempt, provider_id in tx.run(SQL["ids_of_attempts"], (tx.now - _KEEP_SEGMENT,)):
+        if not tx.one(SQL["is_known"], (key, attempt, zlib.crc32(provider_id)))[0]:
+            yield key
+    tx.run(SQL["end_known"])
+
+
+def stray_tokens(tx: Transaction) -> Iterator[tuple[int, Token]]:
+    """Strays that name their attempt, by id."""
+    for id_, text in tx.run(SQL["strays_with_token"]).fetchall():
+        token = _RECEIPT.decode(text).token
+        if token is not None:
+            yield id_, token

@@ -54,3 +54,29 @@ DELETE FROM stray WHERE id IN (SELECT value FROM json_each(?1));
 -- name: forget_strays
 -- Strays without a token until ?1, with one until ?2.
 DELETE FROM stray WHERE received_at < ?1 AND (hash IS NOT NULL OR received_at < ?2);
+
+-- name: begin_known
+CREATE TEMP TABLE known (key INTEGER, attempt INTEGER, hash INTEGER, PRIMARY KEY (key, attempt, hash)) WITHOUT ROWID;
+
+-- name: known
+INSERT OR IGNORE INTO temp.known VALUES (?1, ?2, ?3);
+
+-- name: end_known
+DROP TABLE temp.known;
+
+-- name: all_runs
+SELECT entries FROM id_run;
+
+-- name: all_blocks
+SELECT entries FROM id_block;
+
+-- name: ids_of_attempts
+-- Attempts with an id that came after ?1.
+SELECT key, attempt, provider_id FROM message WHERE provider_id IS NOT NULL AND answered_at > ?1
+UNION ALL SELECT key, attempt, provider_id FROM attempt WHERE provider_id IS NOT NULL AND answered_at > ?1;
+
+-- name: is_known
+SELECT EXISTS (SELECT 1 FROM temp.known WHERE key = ?1 AND attempt = ?2 AND hash = ?3);
+
+-- name: strays_with_token
+SELECT id, receipt FROM stray WHERE hash IS NULL;

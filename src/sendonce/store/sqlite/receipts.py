@@ -77,7 +77,7 @@ def apply(
         if _apply(tx, row, attempt, receipt):
             changed[key] = row
             if row.provider_id != known_id:
-                ids.append(id_entry(receipt.provider_id, key, attempt))
+                ids.append(id_entry(receipt.provider_id, key, row.attempt))
         else:
             repeated += 1
     save_rows(tx, changed.values())

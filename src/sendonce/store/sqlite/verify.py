@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from sendonce.domain.state import FINISHED, ContractState, MessageState
 from sendonce.store.sqlite import contracts as contracts_
 from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.ids import missing_ids, stray_tokens
 from sendonce.store.sqlite.leases import OpenLease
-from sendonce.store.sqlite.rows import SEQ_BITS
+from sendonce.store.sqlite.rows import SEQ_BITS, SEQ_MASK
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
 
@@ -40,14 +41,16 @@ def _contract(tx: Transaction, id_: str) -> tuple[Counter[MessageState], list[st
         if contract.counts.total:
             found.append("it is not sealed, yet it counts messages.")
         return Counter(), found
-    counted = _count(tx, contract.no, contract.total, contract.state, found)
+    counted, rowless = _count(tx, contract.no, contract.total, contract.state, found)
     for state in _STATES:
         said = contract.counts.of(state)
         if said != counted[state]:
             found.append(f"{said} messages are said to be {state.label}, {counted[state]} are.")
-    recipients, doubled, *stages = tx.one(SQL["recount"], _bounds(contract.no))
+    recipients, doubled, attempts, *stages = tx.one(SQL["recount"], _bounds(contract.no))
     if recipients < contract.total:
         found.append(f"it has {contract.total} messages and {recipients} recipients.")
+    if contract.attempts != attempts + rowless:
+        found.append(f"{contract.attempts} attempts were counted, {attempts + rowless} are recorded.")
     if doubled != contract.measured_duplicates:
         found.append(f"{contract.measured_duplicates} duplicates were counted, {doubled} rows are marked.")
     for name, said, rows in zip(
@@ -66,8 +69,12 @@ def _bounds(contract: int) -> tuple[int, int]:
     return contract << SEQ_BITS, (contract + 1) << SEQ_BITS
 
 
-def _count(tx: Transaction, contract: int, total: int, state: ContractState, found: list[str]) -> Counter[MessageState]:
-    """Messages by state from rows, leases, freed ranges and the cursor; every seq must be in exactly one of them."""
+def _count(
+    tx: Transaction, contract: int, total: int, state: ContractState, found: list[str]
+) -> tuple[Counter[MessageState], int]:
+    """Messages by state from rows, leases, freed ranges and the cursor; every seq must be in exactly one of them. And
+    how many of them are active without a row."""
+    rowless = 0
     counted: Counter[MessageState] = Counter(
         {MessageState(one): number for one, number in tx.run(SQL["rows_by_state"], _bounds(contract))}
     )
@@ -80,10 +87,11 @@ def _count(tx: Transaction, contract: int, total: int, state: ContractState, fou
             continue
         keys = lease.keys(0, lease.started)
         with_row = tx.one(SQL["rows_between"], (keys[0], keys[-1]))[0] if keys else 0
-        counted[MessageState.ACTIVE] += lease.started - with_row
+        rowless += lease.started - with_row
         counted[MessageState.WAITING] += lease.allowed - lease.started
         if lease.allowed > lease.started:
             covered.append((lease.lo + lease.started, lease.lo + lease.allowed - 1, f"lease {lease.id}"))
+    counted[MessageState.ACTIVE] += rowless
     for lo, hi in tx.run(SQL["freed"], (contract,)):
         counted[MessageState.WAITING] += hi - lo + 1
         covered.append((lo, hi, "a freed range"))
@@ -96,7 +104,7 @@ def _count(tx: Transaction, contract: int, total: int, state: ContractState, fou
         # Ranges that came back after the cancel are nowhere any more: they are what is left.
         counted[MessageState.CANCELLED] += total - sum(counted.values())
     found += _overlaps(tx, contract, covered)
-    return counted
+    return counted, rowless
 
 
 def _overlaps(tx: Transaction, contract: int, covered: list[tuple[int, int, str]]) -> Iterator[str]:
@@ -110,14 +118,39 @@ def _overlaps(tx: Transaction, contract: int, covered: list[tuple[int, int, str]
             yield f"messages of {where} ({lo} to {hi}) were started already."
 
 
+#: Statements that find rows which contradict each other, and what is wrong with the message that each names.
+_CONTRADICTIONS = (
+    ("unknown_without_row", "is listed as unknown, but is not"),
+    ("row_without_unknown", "is unknown, but not listed"),
+    ("unknown_backwards", "is unknown until a moment before it could have been sent"),
+    ("due_in_wrong_state", "is in the due index, but neither delayed nor waiting"),
+    ("active_without_lease", "is active without a lease"),
+    ("lost_retry", "waits for a retry, but is neither due nor leased"),
+    ("failed_without_error", "failed without an error"),
+    ("stage_without_time", "has a receipt without its time"),
+    ("stage_of_unfinished", "has a receipt, but is unknown"),
+    ("attempt_out_of_order", "has an earlier attempt with a later number, or none to be earlier than"),
+)
+
+
 def _indexes(tx: Transaction) -> Iterator[str]:
     """Rows that must agree with each other across tables."""
-    for name, sentence in (
-        ("unknown_without_row", "message {0} is listed as unknown, but is not"),
-        ("row_without_unknown", "message {0} is unknown, but not listed"),
-        ("due_in_wrong_state", "message {0} is in the due index, but neither delayed nor waiting"),
-        ("active_without_lease", "message {0} is active without a lease"),
-        ("lost_retry", "message {0} waits for a retry, but is neither due nor leased"),
-    ):
+    for name, what in _CONTRADICTIONS:
         for (key,) in tx.run(SQL[name]):
-            yield sentence.format(f"{key >> SEQ_BITS}.{key & 0xFFFFFFFF}") + "."
+            yield f"Message {_name(tx, key)} {what}."
+    for key in missing_ids(tx):
+        yield f"Message {_name(tx, key)} cannot be found by its provider id."
+    for sender, bucket, accepted, receipted in tx.run(SQL["impossible_flow"]):
+        yield f"Sender {sender} has {receipted} receipts for {accepted} accepted attempts in bucket {bucket}."
+    for id_, contract in tx.run(SQL["leases_of_nobody"]):
+        yield f"Lease {id_} is of contract {contract}, which does not exist."
+    for stray, token in stray_tokens(tx):
+        attempt = tx.one(SQL["attempt_of"], (token.contract, token.seq))
+        if attempt is not None and attempt[0] >= token.attempt:
+            yield f"Receipt {stray} is kept as a stray, yet its attempt {token} exists."
+
+
+def _name(tx: Transaction, key: int) -> str:
+    """A message as people know it."""
+    found = tx.one(SQL["contract_id"], (key >> SEQ_BITS,))
+    return f"{key >> SEQ_BITS if found is None else found[0]}.{key & SEQ_MASK}"
