@@ -11,15 +11,13 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
 
 from sendonce import __version__
-from sendonce.api.app import create_app
-from sendonce.api.health import Readiness
 from sendonce.channels.null import Null
 from sendonce.channels.protocol import Channel
 from sendonce.channels.whatsapp import WhatsApp
@@ -30,10 +28,13 @@ from sendonce.domain.state import ContractState
 from sendonce.maintenance import heartbeat, pieces, receipts, retention, settling
 from sendonce.maintenance.duty import Duty, keep
 from sendonce.observe.metrics import Metrics
-from sendonce.services.door import Services
+from sendonce.observe.readiness import Readiness
 from sendonce.settings import Settings
 from sendonce.store.open import open_store
 from sendonce.store.protocol import FullStore, Instance
+
+if TYPE_CHECKING:
+    import uvicorn
 
 log = structlog.get_logger(__name__)
 
@@ -75,13 +76,6 @@ def bind(settings: Settings, fd: int | None = None) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to us: a shutdown drains the dispatcher first, while webhooks are still received."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
-
-
 class Process:
     """One running process. `run` returns after `stop` is set, when everything is recorded."""
 
@@ -115,13 +109,15 @@ class Process:
         async with asyncio.TaskGroup() as tasks:
             for name, duty, every, wake in self._duties():
                 tasks.create_task(keep(name, duty, every, finished, wake), name=name)
+            dispatching = tasks.create_task(self._dispatcher.run(), name="dispatcher") if dispatch else None
             server = None
             if listener is not None:
-                server = self._server()
+                # Loading the API takes longer than all the rest: messages go out meanwhile, and calls wait.
+                server = await asyncio.to_thread(self._server)
+                gc.freeze()
                 serving = tasks.create_task(server.serve(sockets=[listener]), name="api")
                 if ready is not None:
                     ready(listener.getsockname()[1])
-            dispatching = tasks.create_task(self._dispatcher.run(), name="dispatcher") if dispatch else None
             await self._stop.wait()
             log.info("stopping")
             self._readiness.open = False
@@ -135,7 +131,11 @@ class Process:
         while await receipts.apply_posts(self.store, self._channels):
             pass
 
-    def _server(self) -> uvicorn.Server:
+    def _server(self) -> "uvicorn.Server":
+        from sendonce.api.app import create_app
+        from sendonce.api.server import server_of
+        from sendonce.services.door import Services
+
         services = Services.over(
             self.store,
             self._channels,
@@ -145,20 +145,7 @@ class Process:
             max_upload=self.settings.max_upload,
             on_post=self._posts.set,
         )
-        app = create_app(services, self.settings, self._metrics, self._readiness)
-        return _Server(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=5,
-            )
-        )
+        return server_of(create_app(services, self.settings, self._metrics, self._readiness))
 
     def _duties(self) -> list[tuple[str, Duty, float, asyncio.Event | None]]:
         store, settings = self.store, self.settings

@@ -12,13 +12,13 @@ import uvicorn
 from pyreqwest.client import Client, ClientBuilder
 
 from sendonce.api.app import create_app
-from sendonce.api.health import Readiness
 from sendonce.channels.null import Null
 from sendonce.channels.whatsapp import WhatsApp
 from sendonce.domain.clock import SystemClock
 from sendonce.domain.lease import Lease
 from sendonce.domain.outcome import Answer, Outcome
 from sendonce.observe.metrics import Metrics
+from sendonce.observe.readiness import Readiness
 from sendonce.services.door import Services
 from sendonce.settings import Settings
 from sendonce.store.open import open_store

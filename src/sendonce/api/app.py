@@ -13,10 +13,10 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Sen
 from sendonce import __version__
 from sendonce.api import accounts, contracts, health, messages, queues, senders, unknowns, webhooks
 from sendonce.api.auth import guard
-from sendonce.api.health import Readiness
 from sendonce.api.problems import answer
 from sendonce.api.query import only_known
 from sendonce.observe.metrics import Metrics
+from sendonce.observe.readiness import Readiness
 from sendonce.services.door import Services
 from sendonce.settings import Settings
 

@@ -10,19 +10,12 @@ from sendonce.api.auth import OPEN
 from sendonce.api.problems import can_answer, problems
 from sendonce.domain.errors import StoreBusy, StoreError
 from sendonce.observe.metrics import CONTENT_TYPE, Metrics
+from sendonce.observe.readiness import Readiness
 from sendonce.services.door import Services
 from sendonce.services.insights import contracts_by_state
 
 #: A store that takes longer to tell the time is not ready, in seconds.
 READY_WITHIN = 2.0
-
-
-class Readiness:
-    """Whether new calls are welcome. Shutdown sets `open` to False first, so that a balancer looks elsewhere while
-    what is under way ends."""
-
-    def __init__(self) -> None:
-        self.open = True
 
 
 class Health(msgspec.Struct, frozen=True):
