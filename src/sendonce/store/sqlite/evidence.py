@@ -14,10 +14,20 @@ SQL = load("evidence")
 BUCKET = 10_000
 
 
+#: How long the counts are kept, in milliseconds: no absence is proven when providers repeat webhooks no more.
+KEEP_FLOW = 8 * 24 * 3600 * 1000
+
+
 def note_flow(tx: Transaction, sender: int | None, at: int, accepted: int, receipted: int) -> None:
     """Count accepted attempts of a sender, or receipts for attempts answered at that time."""
     if sender is not None:
-        tx.run(SQL["note_flow"], (sender, at // BUCKET, accepted, receipted))
+        statement = SQL["note_flow"] if accepted else SQL["note_receipts"]
+        tx.run(statement, (sender, at // BUCKET, accepted, receipted))
+
+
+def tidy_flow(tx: Transaction) -> None:
+    """Drop counts that are too old to prove anything."""
+    tx.run(SQL["drop_old_flow"], ((tx.now - KEEP_FLOW) // BUCKET,))
 
 
 class Candidate(msgspec.Struct, array_like=True):

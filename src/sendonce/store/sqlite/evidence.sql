@@ -2,6 +2,15 @@
 INSERT INTO flow (sender, bucket, accepted, receipted) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT DO UPDATE SET accepted = accepted + excluded.accepted, receipted = receipted + excluded.receipted;
 
+-- name: note_receipts
+-- Receipts alone (?3 is 0) count where the acceptance was counted and not dropped since.
+UPDATE flow SET accepted = accepted + ?3, receipted = receipted + ?4 WHERE sender = ?1 AND bucket = ?2;
+
+-- name: drop_old_flow
+-- Counts of before bucket ?1, found sender by sender.
+DELETE FROM flow WHERE (sender, bucket) IN (
+    SELECT f.sender, f.bucket FROM sender AS s CROSS JOIN flow AS f ON f.sender = s.no AND f.bucket < ?1 LIMIT 500);
+
 -- name: flow_between
 SELECT coalesce(sum(accepted), 0), coalesce(sum(receipted), 0) FROM flow
 WHERE sender = ?1 AND bucket BETWEEN ?2 AND ?3;

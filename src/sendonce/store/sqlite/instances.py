@@ -5,6 +5,7 @@ import msgspec
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.clock import SQL as CLOCK_SQL
+from sendonce.store.sqlite.evidence import tidy_flow
 from sendonce.store.sqlite.ids import tidy_ids
 from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.sql import load
@@ -50,4 +51,5 @@ def take_over(tx: Transaction, locks: InstanceLocks, limit: int) -> Expired:
         tx.run(SQL["take_posts"], (tx.instance, gone))
         tx.run(SQL["forget"], (gone,))
         tidy_ids(tx)
+        tidy_flow(tx)
     return ended
