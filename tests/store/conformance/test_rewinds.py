@@ -58,7 +58,7 @@ async def test_a_copy_freezes_what_could_go_on(watched: Ledger, file: Path) -> N
     await restored.nothing()
     found = await restored.store.rewind()
     assert (found.witness, found.known) == (Witness.COPY, False)
-    assert {one.id: one.doubtful for one in found.contracts} == {failed.id: 0, contract.id: 3}
+    assert [(one.id, one.doubtful) for one in found.contracts] == [(contract.id, 3)]
     assert (await restored.store.contract(contract.id)).state is ContractState.PAUSED
     with pytest.raises(WrongState, match="resume-after-restore"):
         await restored.store.act(contract.id, Action.RESUME, "*")
@@ -228,7 +228,7 @@ async def test_a_later_attempt_of_lost_history_is_recognised(watched: Ledger, fi
 
 
 async def test_a_receipt_of_a_retry_that_the_store_forgot(watched: Ledger, file: Path) -> None:
-    """A message that failed in the copy and was retried since is completed by its receipt, and its contract warns."""
+    """A message that failed in the copy and was retried since is completed by its receipt."""
     contract = await watched.contract_of(1)
     await watched.settled(contract.id, FAIL)
     await watched.store.backup(file)
@@ -236,7 +236,6 @@ async def test_a_receipt_of_a_retry_that_the_store_forgot(watched: Ledger, file:
     await restored.apply(lost_receipt(restored, contract, 1, 2, Stage.DELIVERED))
     found = await restored.store.contract(contract.id)
     assert (found.state, found.counts, found.delivered) == (ContractState.COMPLETED, Counts(completed=1), 1)
-    assert found.causes == ("rewound",)
 
 
 async def test_a_forced_retry_is_a_person_s_word(watched: Ledger, file: Path) -> None:

@@ -22,7 +22,8 @@ class Scene:
         self.path = path
         self.db = connect(path, durable=False)
         self.db.execute("CREATE TABLE noted (value UNIQUE)")
-        self.db.execute("CREATE TABLE tally (commits INTEGER); INSERT INTO tally VALUES (0)")
+        self.db.execute("CREATE TABLE tally (commits, branch); INSERT INTO tally VALUES (0, 'b')")
+        self.db.execute("CREATE TABLE branch (id, fork); INSERT INTO branch VALUES ('b', 0)")
         self.commits: list[int] = []
         self.gate = threading.Event()
         transaction = Transaction(self.db, ManualClock(), 0, lambda: 0.5, "me")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sendonce.domain.errors import NotFound
 from sendonce.domain.lease import Advanced
 from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Outcome, Refused, Throttled, Unknown, Unsent
 from sendonce.domain.state import MessageState, Stage
@@ -41,7 +42,10 @@ def advance(
     tx: Transaction, lease_id: int, contract: str, sender: int, answers: Sequence[Answer], start_to: int, close: bool
 ) -> tuple[Advanced, list[bytes]]:
     """See `Store.advance`. Answers the new entries of the id index as well."""
-    head = tx.head(contract)
+    try:
+        head = tx.head(contract)
+    except NotFound:  # deleted: late answers are nobody's
+        return Advanced(0, 0, lost=True), []
     lease = leases.find(tx, lease_id)
     ids = _record(tx, head, sender, answers, lease_id, lease) if answers else []
     if lease is None:
@@ -86,7 +90,8 @@ def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> f
         tx.move(head.no, row.state, _ACTIVE)
     save_earlier(tx, earlier)
     save_rows(tx, startable)
-    tx.started.append(Started(head.id, None, [(row.key & SEQ_MASK, row.attempt) for row in startable]))
+    if startable:
+        tx.started.append(Started(head.id, None, [(row.key & SEQ_MASK, row.attempt) for row in startable]))
     tx.add(head.no, "attempts", len(startable))
     return frozenset(skipped)
 
@@ -201,7 +206,7 @@ def _accept(tx: Transaction, row: MessageRow, outcome: Accepted) -> bool:
         if new_id and row.provider_id != new_id:
             return count_doubles(tx, row, other_id=True)
         return False
-    if row.state is _COMPLETED or by_receipt:
+    if by_receipt or (row.state is _COMPLETED and row.stage is not None):
         row.provider_id = new_id or None
         return bool(new_id)
     if row.state is _ACTIVE:
@@ -272,6 +277,8 @@ def _apply_to_earlier(tx: Transaction, row: MessageRow, answer: Answer) -> bool:
             before.state, before.answered_at = _COMPLETED, tx.now
             note_flow(tx, before.sender, tx.now, 1, 0)
             save_earlier(tx, [before])
+            if before.provider_id:
+                save_ids(tx, [id_entry(answer.outcome.provider_id, row.key, before.attempt)])
             accepted_before(tx, row)
             count_doubles(tx, row)
             return True

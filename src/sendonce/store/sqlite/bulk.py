@@ -9,11 +9,12 @@ from sendonce.domain.errors import WrongState
 from sendonce.domain.state import ContractState, MessageState
 from sendonce.store.protocol import MessageFilter
 from sendonce.store.sqlite.addresses import pack_address
-from sendonce.store.sqlite.lost import doubt_piece, mark_piece, thaw_piece
+from sendonce.store.sqlite.lost import doubt_piece, mark_piece, stand_in
 from sendonce.store.sqlite.plans import Piece, plan
 from sendonce.store.sqlite.resolve import resolve_piece
 from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, load_rows, save_rows
 from sendonce.store.sqlite.sql import load
+from sendonce.store.sqlite.thaw import thaw_piece
 from sendonce.store.sqlite.transaction import Transaction
 from sendonce.store.sqlite.unknowns import OUTCOME_UNKNOWN
 
@@ -38,23 +39,26 @@ def retry(tx: Transaction, contract: str | None, filter: MessageFilter, force: b
         state = ContractState(tx.one(SQL["contract_state"], (head.no,))[0])
         if state in (ContractState.CANCELLED, ContractState.FAILED):
             raise WrongState(f"Contract {contract} is {state.label}; nothing of it is sent any more.")
-        if not force and tx.one(SQL["was_rewound"], (head.no,))[0]:
-            raise WrongState(
-                f"The store has lost history: what failed in contract {contract} may have been sent again since. "
-                "Force the retry if you are sure that it was not."
-            )
         numbers = [head.no]
     else:
-        numbers = [row[0] for row in tx.run(SQL["contracts_with_failures"], (force,))]
+        numbers = [row[0] for row in tx.run(SQL["contracts_with_failures"])]
     found = 0
     for no in numbers:
         count = tx.one(SQL["failed_count"], _matching(no, 0, order))[0]
         if count:
-            if force:
-                tx.run(SQL["forced"], (no, ContractState.COMPLETED))
             plan(tx, "retry", no, msgspec.json.encode(order).decode())
         found += count
+    if contract is not None and not found and not force and _lost(tx, head.no, order):
+        raise WrongState(
+            f"The store has lost history: what failed in contract {contract} may have been sent again since. "
+            "Force the retry if you are sure that it was not."
+        )
     return found
+
+
+def _lost(tx: Transaction, contract: int, order: RetryOrder) -> bool:
+    """Only lost history keeps these messages from being retried."""
+    return bool(tx.one(SQL["failed_count"], {**_matching(contract, 0, order), "forced": True})[0])
 
 
 def _matching(contract: int, after: int, order: RetryOrder) -> dict[str, Any]:
@@ -65,6 +69,7 @@ def _matching(contract: int, after: int, order: RetryOrder) -> dict[str, Any]:
         "code": order.error_code,
         "recipient": order.recipient,
         "spared": None if order.force else OUTCOME_UNKNOWN.code,
+        "forced": order.force,
     }
 
 
@@ -88,11 +93,16 @@ def _retry_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
         row[0] for row in tx.run(SQL["failed_keys"], {**_matching(contract, piece.next_key, order), "limit": limit})
     ]
     rows = load_rows(tx, keys)
+    rewound_at = tx.one(SQL["rewound_at"], (contract,))[0]
+    retried = []
     for row in rows.values():
+        if rewound_at is not None and (row.answered_at is None or row.answered_at <= rewound_at):
+            row = stand_in(tx, row)  # lost history may have used the next numbers
         tx.move(contract, MessageState.FAILED, MessageState.DELAYED)
         # A person's retry gives the whole budget again; the attempt's number goes on.
         row.state, row.tries, row.due = MessageState.DELAYED, 0, tx.now
-    save_rows(tx, rows.values())
+        retried.append(row)
+    save_rows(tx, retried)
     return keys[-1] if len(keys) == limit else None
 
 

@@ -8,16 +8,10 @@ UPDATE bulk SET next_key = ?2 WHERE id = ?1;
 DELETE FROM bulk WHERE id = ?1;
 
 -- name: contracts_with_failures
--- Those that lost history only if forced (?1).
-SELECT no FROM contract WHERE failed > 0 AND deleting = 0 AND state NOT IN (6, 7)
-  AND (?1 OR causes NOT LIKE '%"rewound"%') ORDER BY no;
+SELECT no FROM contract WHERE failed > 0 AND deleting = 0 AND state NOT IN (6, 7) ORDER BY no;
 
--- name: was_rewound
-SELECT causes LIKE '%"rewound"%' FROM contract WHERE no = ?1;
-
--- name: forced
--- Whoever forces a retry answers for what a completed contract (?2) has lost.
-UPDATE contract SET causes = '[]' WHERE no = ?1 AND state = ?2;
+-- name: rewound_at
+SELECT rewound_at FROM contract WHERE no = ?1;
 
 -- name: failed_keys
 -- Failed messages of a contract that match, in order of key, from behind :after on.
@@ -25,6 +19,8 @@ SELECT m.key FROM message AS m
 WHERE m.key >> 32 = :contract AND m.state = 5 AND m.state <> 4 AND +m.key > :after AND +m.key < :end
   AND (:code IS NULL OR m.error ->> '$.code' = :code)
   AND (:spared IS NULL OR m.error ->> '$.code' <> :spared)
+  AND (:forced OR coalesce(m.answered_at > (SELECT rewound_at FROM contract WHERE no = :contract),
+                           (SELECT rewound_at IS NULL FROM contract WHERE no = :contract)))
   AND (:recipient IS NULL OR (SELECT r."to" FROM recipient AS r WHERE r.key = m.key) = :recipient)
 ORDER BY m.key LIMIT :limit;
 
@@ -33,6 +29,8 @@ SELECT count(*) FROM message AS m
 WHERE m.key >> 32 = :contract AND m.state = 5 AND m.state <> 4 AND +m.key > :after AND +m.key < :end
   AND (:code IS NULL OR m.error ->> '$.code' = :code)
   AND (:spared IS NULL OR m.error ->> '$.code' <> :spared)
+  AND (:forced OR coalesce(m.answered_at > (SELECT rewound_at FROM contract WHERE no = :contract),
+                           (SELECT rewound_at IS NULL FROM contract WHERE no = :contract)))
   AND (:recipient IS NULL OR (SELECT r."to" FROM recipient AS r WHERE r.key = m.key) = :recipient);
 
 -- name: contract_state

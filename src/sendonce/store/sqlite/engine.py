@@ -93,7 +93,9 @@ class SqliteStore:
             self._offset = clock.agree(db, clock_)
             db.execute("COMMIT")
             id_ = db.execute(rewinds.SQL["store_id"]).get
-        self._journals = Journals(state_dir, id_, self.instance) if state_dir is not None else None
+        self._journals = None
+        if state_dir is not None:
+            self._journals = Journals(state_dir, id_, self.instance, clock.boot_id(clock_))
 
         def transaction(connection: Any) -> Transaction:
             return Transaction(connection, clock_, self._offset, chance, self.instance)

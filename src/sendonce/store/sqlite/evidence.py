@@ -6,7 +6,7 @@ from sendonce.domain.contract import OnUnknown
 from sendonce.domain.unknown import WaitsFor
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
-from sendonce.store.sqlite.uptime import webhooks_up_since
+from sendonce.store.sqlite.uptime import webhooks_up
 
 SQL = load("evidence")
 
@@ -43,16 +43,18 @@ class Candidate(msgspec.Struct, array_like=True):
 class Evidence:
     """What is known at one moment. An attempt is proven absent when every accepted attempt of its sender around it has
     its receipt, at least one exists, our webhooks were up for a whole window since, no post waits to be applied, and
-    nothing came since that could not be explained. `window` in milliseconds."""
+    nothing came since that could not be explained. `window` in milliseconds.
+
+    Providers repeat what they could not post ever more rarely: after an outage its receipt may take as long again to
+    come as the outage lasted."""
 
     def __init__(self, tx: Transaction, window: int) -> None:
         self._tx = tx
         self._window = window
-        up_since = webhooks_up_since(tx)
-        self._webhooks_up = up_since is not None and up_since + window <= tx.now
+        self._up = webhooks_up(tx)
         self._unread = tx.one(SQL["posts_waiting"])[0]
         # A post that could not be read, or a receipt without a token that found no message, may be the very receipt.
-        self._unexplained = tx.one(SQL["latest_unexplained"], (tx.now - tx.wall,))[0]
+        self._unexplained = tx.one(SQL["latest_unexplained"])[0]
         self._rewound = tx.one(SQL["rewound_at"])[0]
         self._known: dict[tuple[int, int, int], bool] = {}
 
@@ -66,7 +68,7 @@ class Evidence:
             return WaitsFor.PERSON
         if candidate.until_at + self._window > self._tx.now:
             return WaitsFor.EVIDENCE_WINDOW
-        if not self._webhooks_up:
+        if not self._heard_since(candidate):
             return WaitsFor.WEBHOOKS
         if self._unread:
             return WaitsFor.POSTS
@@ -78,6 +80,12 @@ class Evidence:
             return WaitsFor.PERSON
         lacking = self.lacks(candidate) if policy is OnUnknown.EVIDENCE else None
         return lacking or WaitsFor.EVIDENCE_WINDOW  # what lacks nothing is settled at the next look
+
+    def _heard_since(self, candidate: Candidate) -> bool:
+        if self._up is None:
+            return False
+        in_outage = candidate.from_at < self._up.since
+        return not in_outage or self._up.since + max(self._window, self._up.gap) <= self._tx.now
 
     def _all_receipted(self, sender: int, candidate: Candidate) -> bool:
         first = (candidate.from_at - self._window) // BUCKET

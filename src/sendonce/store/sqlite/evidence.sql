@@ -19,8 +19,8 @@ WHERE sender = ?1 AND bucket BETWEEN ?2 AND ?3;
 SELECT EXISTS (SELECT 1 FROM post WHERE reason IS NULL);
 
 -- name: latest_unexplained
--- Store time (?1 from wall time) of the latest post or receipt that nothing explains; 0 if there is none.
-SELECT max(coalesce((SELECT max(received_at) + ?1 FROM post WHERE reason IS NOT NULL), 0),
+-- Store time of the latest post or receipt that nothing explains; 0 if there is none.
+SELECT max((SELECT value FROM meta WHERE key = 'unexplained_at'),
            coalesce((SELECT max(received_at) FROM stray WHERE hash IS NOT NULL), 0));
 
 -- name: rewound_at

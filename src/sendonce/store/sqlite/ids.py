@@ -77,7 +77,11 @@ def tidy_ids(tx: Transaction) -> None:
         _merge(tx)
     tx.run(SQL["drop_old_blocks"], (tx.now - _KEEP_SEGMENT,))
     tx.run(SQL["drop_old_segment"], (tx.now - _KEEP_SEGMENT,))
-    tx.run(SQL["forget_strays"], (tx.now - _KEEP_WITHOUT_TOKEN, tx.now - _KEEP_WITH_TOKEN))
+    before = (tx.now - _KEEP_WITHOUT_TOKEN, tx.now - _KEEP_WITH_TOKEN)
+    latest = tx.one(SQL["latest_forgotten"], before[:1])[0]
+    if latest is not None:
+        note_unexplained(tx, latest)
+    tx.run(SQL["forget_strays"], before)
 
 
 def _merge(tx: Transaction) -> None:
@@ -100,6 +104,19 @@ def keep_stray(tx: Transaction, receipt: Receipt) -> None:
     """Keep a receipt that no attempt of ours explains."""
     hash_ = zlib.crc32(receipt.provider_id) if receipt.token is None else None
     tx.run(SQL["keep_stray"], (hash_, msgspec.json.encode(receipt).decode(), tx.now))
+
+
+def note_unexplained(tx: Transaction, at: int) -> None:
+    """Something came by this store time that nothing will ever explain: it may be the receipt of whatever was started
+    before."""
+    tx.run(SQL["note_unexplained"], (at,))
+
+
+def take_strays_of(tx: Transaction, contract: str, last: int, limit: int) -> list[Receipt]:
+    """Strays that name a message of this contract, up to the stray `last`; they are strays no more."""
+    rows = tx.run(SQL["strays_of_contract"], (contract, last, limit)).fetchall()
+    tx.run(SQL["drop_strays"], (keys_json(id_ for id_, _ in rows),))
+    return [_RECEIPT.decode(text) for _, text in rows]
 
 
 def take_strays(tx: Transaction, entries: Sequence[bytes]) -> list[Receipt]:

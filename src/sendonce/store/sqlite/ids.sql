@@ -51,6 +51,17 @@ WHERE s.hash IS NOT NULL ORDER BY s.id;
 -- name: drop_strays
 DELETE FROM stray WHERE id IN (SELECT value FROM json_each(?1));
 
+-- name: latest_forgotten
+-- The latest stray without a token among those that go.
+SELECT max(received_at) FROM stray WHERE hash IS NOT NULL AND received_at < ?1;
+
+-- name: note_unexplained
+UPDATE meta SET value = max(value, ?1) WHERE key = 'unexplained_at';
+
+-- name: strays_of_contract
+SELECT id, receipt FROM stray
+WHERE hash IS NULL AND receipt ->> '$.token.contract' = ?1 AND id <= ?2 ORDER BY id LIMIT ?3;
+
 -- name: forget_strays
 -- Strays without a token until ?1, with one until ?2.
 DELETE FROM stray WHERE received_at < ?1 AND (hash IS NOT NULL OR received_at < ?2);

@@ -140,7 +140,9 @@ def cut(tx: Transaction, lease: OpenLease) -> None:
     if lease.lo is not None:
         free(tx, lease.contract, lease.lo + lease.started, lease.lo + lease.allowed - 1)
     else:
-        tx.run(SQL["due_again"], (keys_json(lease.keys(lease.started, lease.allowed)), tx.now))
+        keys = lease.keys(lease.started, lease.allowed)
+        tx.run(SQL["due_again"], (keys_json(keys), tx.now))
+        tx.due_again.update(keys)
     tx.run(SQL["cut_lease"], (lease.id, lease.started))
 
 
@@ -192,6 +194,12 @@ def end(tx: Transaction, lease: OpenLease, cause: str) -> Expired:
         note_unknown(tx, row, cause, lease.granted_at, min(tx.now, lease.expires_at))
     save_rows(tx, silent)
     return Expired(1, freed, len(silent))
+
+
+def end_all(tx: Transaction, contract: int) -> None:
+    """End every lease of a contract."""
+    for row in tx.run(SQL["leases_of_contract"], (contract,)).fetchall():
+        end(tx, OpenLease(*row), "crash")
 
 
 def expire(tx: Transaction, dead: frozenset[str], limit: int) -> Expired:

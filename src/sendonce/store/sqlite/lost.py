@@ -1,41 +1,39 @@
 """Messages that were started in history which the store has lost: marked as what they are, or may be.
 
 Where journals name the attempts, exactly these become unknown. Where nobody knows, every open message of a contract
-does before it goes on, since each may have been sent; and its attempts skip some numbers, so that none that was used in
-lost history is used again. A receipt for a lost attempt is taken as what it says.
+does before it goes on, since each may have been sent. Such a message gets a *stand-in* for whatever was attempted: a
+row without a sender, whose attempt skips some numbers, so that none that was used in lost history is used again. A
+receipt for a lost attempt is taken as what it says.
 """
 
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from sendonce.domain.contract import OnUnknown
 from sendonce.domain.state import ContractState, MessageState, Stage
 from sendonce.store.sqlite import leases
-from sendonce.store.sqlite.contracts import SQL as CONTRACTS_SQL
 from sendonce.store.sqlite.plans import Piece
-from sendonce.store.sqlite.reactions import REWOUND, REWOUND_KNOWN
-from sendonce.store.sqlite.rewinds import Marks, noticed, suspect
+from sendonce.store.sqlite.rewinds import Marks, in_doubt, suspect
 from sendonce.store.sqlite.rows import SEQ_BITS, SEQ_MASK, MessageRow, load_range, load_rows, save_earlier, save_rows
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
-from sendonce.store.sqlite.unknowns import drop_unknown, note_unknown
+from sendonce.store.sqlite.unknowns import LAST_RECEIPT, drop_unknown, note_unknown
 
 SQL = load("lost")
 
 #: Attempt numbers that a message skips when nobody knows how many were used in lost history.
 SKIPPED_ATTEMPTS = 100
 
-#: Cause of an unknown: it may have been started in lost history.
-_CAUSE = "rewound"
 _WAITING, _ACTIVE, _DELAYED = MessageState.WAITING, MessageState.ACTIVE, MessageState.DELAYED
 _UNKNOWN, _COMPLETED, _FAILED = MessageState.UNKNOWN, MessageState.COMPLETED, MessageState.FAILED
 _FURTHEST = {Stage.SENT: "sent", Stage.DELIVERED: "delivered", Stage.READ: "read"}
 
 
-def recover(tx: Transaction, key: int, attempt: int, row: MessageRow | None) -> MessageRow | None:
-    """A receipt came for an attempt that the store never started: it has lost history, and the contract freezes.
-    Answers the attempt's row, for the receipt to be applied to it; None when the message is not one that can have been
-    started."""
+def recover(tx: Transaction, key: int, attempt: int, row: MessageRow | None, good: bool) -> MessageRow | None:
+    """A receipt, good or bad, came for an attempt that the store never started: it has lost history, and the contract
+    freezes. Answers the attempt's row, for the receipt to be applied to it and saved; None when the message is not one
+    that can have been started."""
     contract, seq = key >> SEQ_BITS, key & SEQ_MASK
     state, sealed, total = tx.one(SQL["extent"], (contract,))
     if state == ContractState.DRAFT:
@@ -47,6 +45,9 @@ def recover(tx: Transaction, key: int, attempt: int, row: MessageRow | None) -> 
     if row is not None:
         return _restart(tx, row, attempt)
     if state == ContractState.CANCELLED:
+        if not good:
+            return None
+        tx.add(contract, "attempts", 1)
         return MessageRow(key, MessageState.CANCELLED, attempt, 0)
     return _start_rowless(tx, key, attempt) if withdraw(tx, contract, seq, seq) else None
 
@@ -75,6 +76,17 @@ def withdraw(tx: Transaction, contract: int, low: int, high: int) -> list[tuple[
     return taken
 
 
+def stand_in(tx: Transaction, row: MessageRow) -> MessageRow:
+    """In place of a row, and of whatever was attempted after it: in the same state, under a number that nothing had.
+    A person's word made it (see `spared`)."""
+    if row.attempt:
+        save_earlier(tx, [row])
+    tx.add(row.key >> SEQ_BITS, "attempts", 1)
+    return MessageRow(
+        row.key, row.state, row.attempt + SKIPPED_ATTEMPTS, row.tries, answered_at=tx.now, doubled=row.doubled
+    )
+
+
 def _start_rowless(tx: Transaction, key: int, attempt: int) -> MessageRow:
     tx.move(key >> SEQ_BITS, _WAITING, _ACTIVE)
     tx.add(key >> SEQ_BITS, "attempts", 1)
@@ -86,8 +98,10 @@ def _restart(tx: Transaction, row: MessageRow, attempt: int) -> MessageRow | Non
     contract = row.key >> SEQ_BITS
     if row.state is MessageState.SKIPPED:
         return None
+    tries = row.tries
     if row.state is _UNKNOWN:
         drop_unknown(tx, row.key)
+        tries -= 1  # the new one is unknown for it
     if row.state is _COMPLETED and row.stage is not None and row.stage > Stage.ACCEPTED:
         tx.add(contract, _FURTHEST[Stage(row.stage)], -1)
     state: MessageState = row.state
@@ -100,14 +114,17 @@ def _restart(tx: Transaction, row: MessageRow, attempt: int) -> MessageRow | Non
     if row.attempt:
         save_earlier(tx, [row])
     tx.add(contract, "attempts", 1)
-    return MessageRow(row.key, state, attempt, row.tries, doubled=row.doubled)
+    return MessageRow(row.key, state, attempt, tries, doubled=row.doubled)
 
 
-def _doubt(tx: Transaction, rows: list[MessageRow]) -> None:
-    """Make rows unknown that were started in lost history."""
-    seen = noticed(tx)
+def _doubt(tx: Transaction, contract: int, rows: list[MessageRow]) -> None:
+    """Make rows unknown that were started in lost history. They are not looked at again until no receipt can come:
+    no silence proves anything of them."""
+    since, until = in_doubt(tx)
+    gives_up = tx.head_by_no(contract).spec.on_unknown is OnUnknown.FAIL
+    look_at = 0 if gives_up else until + LAST_RECEIPT + 1
     for row in rows:
-        note_unknown(tx, row, _CAUSE, seen.since, seen.until)
+        note_unknown(tx, row, "rewound", since, until, look_at)
     save_rows(tx, rows)
 
 
@@ -121,14 +138,15 @@ def mark_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
     if marks.attempts:
         wanted = dict(marks.attempts)
         rows = load_rows(tx, [base + seq for seq in wanted])
-        _doubt(tx, _marked(tx, piece.contract, wanted, rows))
+        _doubt(tx, piece.contract, _marked(tx, piece.contract, wanted, rows))
         return None
     for low, high in marks.ranges:
         if high > piece.next_key:
             low = max(low, piece.next_key + 1)
             last = min(high, low + limit - 1)
             rows = load_range(tx, base + low, base + last)
-            _doubt(tx, _marked(tx, piece.contract, dict.fromkeys(range(low, last + 1), 1), rows))
+            wanted = dict.fromkeys(range(low, last + 1), 1)
+            _doubt(tx, piece.contract, _marked(tx, piece.contract, wanted, rows))
             return last
     return None
 
@@ -153,33 +171,22 @@ def doubt_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
     attempts may have been started, then what was never started, then retries."""
     contract = piece.contract
     base, end = contract << SEQ_BITS, (contract + 1) << SEQ_BITS
-    keys = [row[0] for row in tx.run(SQL["older_unknown"], (max(base, piece.next_key), end, _CAUSE, limit))]
+    keys = [row[0] for row in tx.run(SQL["unknown_keys"], (max(base, piece.next_key), end, limit))]
     if keys:
-        _doubt_rows(tx, keys)
+        _doubt_rows(tx, contract, keys)
         return int(keys[-1])
     low, high = tx.one(SQL["first_waiting"], (contract,)) or (1, 0)
     for lo, hi in withdraw(tx, contract, low, min(high, low + limit - 1)):
-        _doubt(tx, [_start_rowless(tx, base + seq, SKIPPED_ATTEMPTS) for seq in range(lo, hi + 1)])
+        _doubt(tx, contract, [_start_rowless(tx, base + seq, SKIPPED_ATTEMPTS) for seq in range(lo, hi + 1)])
         return end
-    keys = [row[0] for row in tx.run(SQL["waiting_rows"], (contract, limit))]
-    _doubt_rows(tx, keys)
+    keys = [row[0] for row in tx.run(SQL["waiting_rows"], (contract, in_doubt(tx)[1], limit))]
+    _doubt_rows(tx, contract, keys)
     return end if keys else None
 
 
-def _doubt_rows(tx: Transaction, keys: list[int]) -> None:
+def _doubt_rows(tx: Transaction, contract: int, keys: list[int]) -> None:
     later = [_restart(tx, row, row.attempt + SKIPPED_ATTEMPTS) for row in load_rows(tx, keys).values()]
-    _doubt(tx, [row for row in later if row is not None])
-
-
-def thaw_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
-    """Let the contract go on: what was lost is unknown by now, and the rest was never started."""
-    state, causes, started_at = tx.one(SQL["pause"], (piece.contract,))
-    if state == ContractState.PAUSED:
-        left = [cause for cause in msgspec.json.decode(causes) if cause not in (REWOUND, REWOUND_KNOWN)]
-        if not left:
-            state = ContractState.WAITING if started_at is None else ContractState.ACTIVE
-        tx.run(CONTRACTS_SQL["resume"], (piece.contract, state, msgspec.json.encode(left).decode()))
-    return None
+    _doubt(tx, contract, [row for row in later if row is not None])
 
 
 def _runs(seqs: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -8,9 +8,9 @@ SELECT state, next_seq, total FROM contract WHERE no = ?1;
 -- Freed ranges that overlap ?2 to ?3.
 SELECT lo, hi FROM freed WHERE contract = ?1 AND hi >= ?2 AND lo <= ?3 ORDER BY lo;
 
--- name: older_unknown
--- Unknown messages between two keys that did not become so by a rewind.
-SELECT key FROM unknown WHERE key > ?1 AND key < ?2 AND cause <> ?3 ORDER BY key LIMIT ?4;
+-- name: unknown_keys
+-- Unknown messages between two keys.
+SELECT key FROM unknown WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3;
 
 -- name: first_waiting
 -- The first range of messages that were never started: freed ones, then the rest of the list.
@@ -19,8 +19,8 @@ SELECT lo, hi FROM (SELECT lo, hi, 0 AS turn FROM freed WHERE contract = ?1
 ORDER BY turn, lo LIMIT 1;
 
 -- name: waiting_rows
--- Messages with a row that wait or are to be tried again.
-SELECT key FROM message WHERE key >> 32 = ?1 AND state IN (0, 2) AND state <> 4 LIMIT ?2;
-
--- name: pause
-SELECT state, causes, started_at FROM contract WHERE no = ?1;
+-- Messages with a row that wait or are to be tried again, but for stand-ins that a person's word made due after ?2.
+SELECT key FROM message
+WHERE key >> 32 = ?1 AND state IN (0, 2) AND state <> 4
+  AND NOT (sender IS NULL AND attempt > 0 AND answered_at >= ?2)
+LIMIT ?3;

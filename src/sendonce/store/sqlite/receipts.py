@@ -13,7 +13,7 @@ from sendonce.store.sqlite import answers as answers_
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.doubles import another_accepted, count_doubles, uncount_double
 from sendonce.store.sqlite.evidence import note_flow
-from sendonce.store.sqlite.ids import find_by_id, id_entry, keep_stray, save_ids, take_strays
+from sendonce.store.sqlite.ids import find_by_id, id_entry, keep_stray, note_unexplained, save_ids, take_strays
 from sendonce.store.sqlite.leases import OpenLease
 from sendonce.store.sqlite.lost import recover
 from sendonce.store.sqlite.rows import (
@@ -65,16 +65,18 @@ def apply(
     ids: list[bytes] = []
     repeated = strays = 0
     for receipt, (key, attempt) in zip(receipts, found, strict=True):
-        row = rows.get(key) or _under_watermark(tx, key, attempt)
-        if row is None or attempt > row.attempt:
-            row = recover(tx, key, attempt, row) if receipt.token is not None and key else None
+        row = rows.get(key) or _under_watermark(tx, key)
+        lost = row is None or attempt > row.attempt
+        if lost:
+            good = receipt.stage is not None
+            row = recover(tx, key, attempt, row, good) if receipt.token is not None and key else None
         if row is None:
             strays += 1
             keep_stray(tx, receipt)
             continue
         rows[key] = row
         known_id = row.provider_id
-        if _apply(tx, row, attempt, receipt):
+        if _apply(tx, row, attempt, receipt) or lost:
             changed[key] = row
             if row.provider_id != known_id:
                 ids.append(id_entry(receipt.provider_id, key, row.attempt))
@@ -86,6 +88,7 @@ def apply(
         tx.run(SQL["drop_posts"], (keys_json(done),))
     for post, reason in quarantined:
         tx.run(SQL["quarantine"], (post, reason))
+        note_unexplained(tx, tx.now)
     return Applied(len(receipts) - repeated - strays, repeated, strays)
 
 
@@ -104,9 +107,9 @@ def _find(tx: Transaction, receipts: Sequence[Receipt]) -> list[tuple[int, int]]
     return found
 
 
-def _under_watermark(tx: Transaction, key: int, attempt: int) -> MessageRow | None:
+def _under_watermark(tx: Transaction, key: int) -> MessageRow | None:
     """The row that a first attempt does not have yet, if a lease has declared it started."""
-    if attempt != 1 or not key:
+    if not key:
         return None
     contract, seq = key >> SEQ_BITS, key & SEQ_MASK
     for found in tx.run(leases.SQL["leases_of_contract"], (contract,)):
@@ -182,8 +185,9 @@ def _fail(tx: Transaction, row: MessageRow, receipt: Receipt, error: DeliveryErr
         drop_unknown(tx, row.key)
     row.stage = REFUSED_BY_RECEIPT
     uncount_double(tx, row)
-    if row.state is _COMPLETED and another_accepted(tx, row):
-        row.error = error_json(error)  # the person has it from an earlier attempt
+    if row.state in (_COMPLETED, _ACTIVE) and another_accepted(tx, row):
+        tx.move(contract, row.state, _COMPLETED)
+        row.state, row.error = _COMPLETED, error_json(error)  # the person has it from an earlier attempt
         return True
     if row.state is not _ACTIVE:
         row.tries -= 1

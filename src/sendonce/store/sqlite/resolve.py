@@ -8,8 +8,9 @@ from sendonce.domain.unknown import UnknownFilter, UnknownView
 from sendonce.store.sqlite.addresses import pack_address, unpack_address
 from sendonce.store.sqlite.directory import sender as find_sender
 from sendonce.store.sqlite.evidence import Candidate, Evidence
+from sendonce.store.sqlite.lost import stand_in
 from sendonce.store.sqlite.plans import Piece, plan
-from sendonce.store.sqlite.rows import SEQ_BITS, SEQ_MASK, load_rows, save_rows
+from sendonce.store.sqlite.rows import SEQ_BITS, SEQ_MASK, MessageRow, load_rows, save_rows
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction, keys_json
 
@@ -20,10 +21,10 @@ _NO_KEY = (1 << 63) - 1
 
 
 class _Order(msgspec.Struct, frozen=True):
-    """Which messages are meant, as it is kept until done. `noted_at`: those that became unknown until then."""
+    """Which messages are meant, as it is kept until done. `noted`: the last that was unknown when it was given."""
 
     end: int
-    noted_at: int
+    noted: int
     sender: int | None
     cause: str | None
     recipient: int | str | None
@@ -33,7 +34,7 @@ class _Order(msgspec.Struct, frozen=True):
         return {
             "after": after,
             "end": self.end,
-            "noted_at": self.noted_at,
+            "noted": self.noted,
             "sender": self.sender,
             "cause": self.cause,
             "recipient": self.recipient,
@@ -46,12 +47,17 @@ def _order(tx: Transaction, filter: UnknownFilter, sent: bool) -> tuple[int, _Or
     after, end = 0, _NO_KEY
     if filter.contract is not None:
         base = tx.head(filter.contract).no << SEQ_BITS
-        after = base + (filter.first or 1) - 1
-        end = base + (SEQ_MASK if filter.last is None else filter.last)
+        after = base + _seq(1 if filter.first is None else filter.first) - 1
+        end = base + _seq(SEQ_MASK if filter.last is None else filter.last)
     elif filter.first is not None or filter.last is not None:
         raise InvalidInput("contract", "A range of messages needs the contract that it is of.")
     sender = None if filter.sender is None else find_sender(tx, filter.sender).no
-    return after, _Order(end, tx.now, sender, filter.cause, pack_address(filter.recipient), sent)
+    return after, _Order(end, tx.one(SQL["last_noted"])[0], sender, filter.cause, pack_address(filter.recipient), sent)
+
+
+def _seq(wanted: int) -> int:
+    """Within what a seq can be, so that a range stays in its contract."""
+    return max(1, min(wanted, SEQ_MASK))
 
 
 def resolve(tx: Transaction, filter: UnknownFilter, sent: bool) -> int:
@@ -68,22 +74,27 @@ def resolve_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
     order = msgspec.json.decode(piece.filter or "", type=_Order)
     keys = [row[0] for row in tx.run(SQL["keys_of_unknown"], order.matching(piece.next_key, limit))]
     rows = load_rows(tx, keys)
-    for row in rows.values():
-        contract = row.key >> SEQ_BITS
-        if order.sent:
-            target = MessageState.COMPLETED
-        elif tx.one(SQL["contract_state"], (contract,))[0] == ContractState.CANCELLED:
-            target = MessageState.CANCELLED
-        else:
-            target = MessageState.DELAYED
-        tx.move(contract, row.state, target)
-        row.state, row.error = target, None
-        if not order.sent:
-            row.tries -= 1  # the hand-over that never was costs nothing
-        row.due = tx.now if target is MessageState.DELAYED else None
-    save_rows(tx, rows.values())
+    save_rows(tx, [_resolved(tx, row, order.sent) for row in rows.values()])
     tx.run(SQL["drop_unknown"], (keys_json(keys),))
     return keys[-1] if len(keys) == limit else None
+
+
+def _resolved(tx: Transaction, row: MessageRow, sent: bool) -> MessageRow:
+    contract = row.key >> SEQ_BITS
+    state, rewound_at = tx.one(SQL["contract_state"], (contract,))
+    if sent:
+        target = MessageState.COMPLETED
+    else:
+        target = MessageState.CANCELLED if state == ContractState.CANCELLED else MessageState.DELAYED
+        row.tries -= 1  # the hand-over that never was costs nothing
+    tx.move(contract, row.state, target)
+    row.state, row.error = target, None
+    if target is MessageState.DELAYED:
+        if rewound_at is not None and row.sender is not None and tx.one(SQL["since"], (row.key,))[0] <= rewound_at:
+            row = stand_in(tx, row)  # lost history may have used the next numbers
+        row.answered_at = tx.now if row.sender is None else row.answered_at
+        row.due = tx.now
+    return row
 
 
 def unknowns(
@@ -92,7 +103,7 @@ def unknowns(
     """See `Views.unknowns`."""
     start, order = _order(tx, filter, False)
     if after is not None:
-        start = max(start, (tx.head(after[0]).no << SEQ_BITS) + after[1])
+        start = max(start, (tx.head(after[0]).no << SEQ_BITS) + min(after[1], SEQ_MASK))
     shift = tx.wall - tx.now
     evidence = Evidence(tx, evidence_window_ms)
     found = []

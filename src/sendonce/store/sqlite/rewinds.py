@@ -3,7 +3,12 @@
 A store that was put back to an earlier state would send again what it forgot. So its contracts freeze: they are paused
 with the cause `rewound`, or `rewound:known` where journals say exactly what was started since. Nothing that may have
 been started before that moment is ever proven absent. `lost.py` makes the messages in doubt unknown.
+
+Where nobody knows, the contract keeps the moment (`rewound_at`): what was attempted before may have been attempted
+again in lost history, so it is not tried again by itself, also after the contract goes on.
 """
+
+import secrets
 
 import msgspec
 
@@ -11,7 +16,7 @@ from sendonce.domain.contract import Contract
 from sendonce.domain.errors import NotFound
 from sendonce.domain.rewind import FrozenContract, Rewind, Witness
 from sendonce.domain.state import ContractState
-from sendonce.store.journal import Journals, Since
+from sendonce.store.journal import Journals, Moment, Since
 from sendonce.store.sqlite import contracts as contracts_
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.plans import plan
@@ -21,8 +26,6 @@ from sendonce.store.sqlite.transaction import Transaction
 
 SQL = load("rewinds")
 
-#: Contract states in which nothing is under way, but a person could start something again.
-_IDLE = (ContractState.DRAFT, ContractState.COMPLETED)
 #: Attempts that journals name one by one are marked in lots of this size.
 _LOT = 2000
 
@@ -49,73 +52,78 @@ class Marks(msgspec.Struct, frozen=True):
 def notice(tx: Transaction, journals: Journals | None) -> bool:
     """Find out whether the store is a copy, or behind a journal; if so, freeze its contracts. True if it was."""
     copied = tx.one(SQL["copied"])[0]
-    commits: int = tx.one(SQL["commits"])[0]
-    if not copied and (journals is None or journals.last() <= commits):
+    commit, branch, fork, before = tx.one(SQL["moment"])
+    moment = Moment(commit, branch, fork, frozenset(msgspec.json.decode(before)))
+    if not copied and (journals is None or not journals.behind(moment)):
         return False
     # Its leases are those of processes that know another future of it.
     for lease in leases.all_open(tx):
         leases.end(tx, lease, "crash")
-    since = journals.since(commits) if journals is not None else Since(0, False, {}, {})
+    since = journals.since(moment) if journals is not None else Since()
     _freeze(tx, Witness.COPY if copied else Witness.JOURNAL, since)
     tx.run(SQL["no_copy"])
-    tx.run(SQL["count_from"], (max(commits, since.last),))
     return True
 
 
 def restored(tx: Transaction) -> int:
     """See `Rewinds.restored`."""
-    return _freeze(tx, Witness.PERSON, Since(0, False, {}, {}))
+    return _freeze(tx, Witness.PERSON, Since())
 
 
 def suspect(tx: Transaction, contract: int) -> None:
     """Something came back for an attempt that the store never started: freeze its contract. If journals know what was
-    started, and it is not all marked yet, this is no news."""
-    if not tx.one(SQL["marks_pending"], (contract,))[0]:
-        _note(tx, noticed(tx))
-        _freeze_one(tx, contract, REWOUND)
-
-
-def noticed(tx: Transaction) -> Noticed:
-    """What was noticed last; if nothing was, then now."""
+    started, and it is not all marked yet, this is no news; nor is it when the contract is deleted."""
+    found = tx.one(SQL["suspected"], (contract,))
+    if found is None or tx.one(SQL["marks_pending"], (contract,))[0]:
+        return
+    state, causes, rewound_at = found
     text = tx.one(SQL["noticed"])[0]
-    return msgspec.json.decode(text, type=Noticed) if text is not None else Noticed(tx.wall, tx.now, tx.now)
-
-
-def _note(tx: Transaction, seen: Noticed) -> None:
-    """From here on nothing that may have been started before is proven absent."""
-    tx.run(SQL["note"], ("rewind", msgspec.json.encode(seen).decode()))
-    tx.run(SQL["note"], ("rewound_at", tx.now))
+    last = None if text is None else msgspec.json.decode(text, type=Noticed)
+    still = state == ContractState.COMPLETED or REWOUND in msgspec.json.decode(causes)
+    if still and last is not None and rewound_at is not None and rewound_at >= last.until:
+        return  # known already, and no reason to doubt anything newer of other contracts
+    _freeze_one(tx, contract, False)
+    _note(tx, Noticed(tx.wall, tx.now, tx.now, None, False, {} if last is None else last.missing))
 
 
 def _freeze(tx: Transaction, witness: Witness, since: Since) -> int:
     """Stop everything. Answers how many contracts stand still."""
     known = {id_: (no, state) for id_, no, state in tx.run(SQL["living"]).fetchall()}
+    last_seen = tx.one(SQL["last_seen"])[0]
+    missing = {id_: since.started(id_) for id_ in since.contracts() if id_ not in known}
+    _note(tx, Noticed(tx.wall, min(last_seen, tx.now), tx.now, witness, since.whole, missing))
+    tx.run(SQL["void_plans"])
     frozen = 0
     for id_, (no, state) in known.items():
         started_as_draft = state == ContractState.DRAFT and since.started(id_) > 0
-        if not since.whole or started_as_draft:
-            frozen += _freeze_one(tx, no, REWOUND)
-        elif state not in _IDLE:
-            frozen += _freeze_one(tx, no, REWOUND_KNOWN)
-    for id_ in since.contracts():
+        frozen += _freeze_one(tx, no, since.whole and not started_as_draft)
+    for id_ in since.contracts() if since.whole else ():
         no, state = known.get(id_, (0, ContractState.DRAFT))
         if state != ContractState.DRAFT:
             _plan_marks(tx, no, since.ranges.get(id_, []), since.attempts.get(id_, {}))
-    missing = {id_: since.started(id_) for id_ in since.contracts() if id_ not in known}
-    last_seen = tx.one(SQL["last_seen"])[0]
-    _note(tx, Noticed(tx.wall, min(last_seen, tx.now), tx.now, witness, since.whole, missing))
     return frozen
 
 
-def _freeze_one(tx: Transaction, contract: int, cause: str) -> bool:
-    """Pause a contract, or, where nothing is under way, keep a person from starting something again."""
-    state, failed = tx.one(SQL["state"], (contract,))
-    if state not in _IDLE:
-        return pause_contract(tx, contract, cause)
-    if state == ContractState.COMPLETED and not failed:
-        return False
-    add_cause(tx, contract, cause)
-    return True
+def _note(tx: Transaction, seen: Noticed) -> None:
+    """From here on nothing that may have been started before is proven absent, and commits are of another branch."""
+    tx.run(SQL["note"], ("rewind", msgspec.json.encode(seen).decode()))
+    tx.run(SQL["note"], ("rewound_at", tx.now))
+    branch = secrets.token_hex(4)
+    tx.run(SQL["begin_branch"], (branch,))
+    tx.run(SQL["on_branch"], (branch,))
+
+
+def _freeze_one(tx: Transaction, contract: int, known: bool) -> bool:
+    """Pause a contract, or, where nothing is under way, keep it from starting something again. True when it stands
+    still because of it."""
+    state = ContractState(tx.one(SQL["state"], (contract,))[0])
+    if not known:
+        tx.run(SQL["forget_plans"], (contract,))
+        tx.run(SQL["rewound"], (contract, tx.now))
+    if state is ContractState.DRAFT and not known:
+        add_cause(tx, contract, REWOUND)
+        return True
+    return pause_contract(tx, contract, REWOUND_KNOWN if known else REWOUND)
 
 
 def _plan_marks(tx: Transaction, contract: int, ranges: list[tuple[int, int]], attempts: dict[int, int]) -> None:
@@ -126,15 +134,23 @@ def _plan_marks(tx: Transaction, contract: int, ranges: list[tuple[int, int]], a
         plan(tx, "mark", contract, msgspec.json.encode(lot).decode())
 
 
+def in_doubt(tx: Transaction) -> tuple[int, int]:
+    """Between which moments (store time) what is lost can have been started."""
+    text = tx.one(SQL["noticed"])[0]
+    seen = msgspec.json.decode(text, type=Noticed) if text is not None else Noticed(tx.wall, tx.now, tx.now)
+    return seen.since, seen.until
+
+
 # -- going on ------------------------------------------------------------------------------------------------------
 
 
 def rewind(tx: Transaction) -> Rewind:
     """See `Rewinds.rewind`."""
     frozen = tuple(_frozen(one) for one in _standing_still(tx))
-    if tx.one(SQL["noticed"])[0] is None:
+    text = tx.one(SQL["noticed"])[0]
+    if text is None:
         return Rewind(contracts=frozen)
-    seen = noticed(tx)
+    seen = msgspec.json.decode(text, type=Noticed)
     return Rewind(seen.at, seen.witness, seen.known, seen.missing, frozen)
 
 
@@ -157,9 +173,15 @@ def resume_after_restore(tx: Transaction, contract: str | None) -> int:
         raise NotFound("frozen contract", contract)
     released = 0
     for one in chosen:
-        if one.state is ContractState.PAUSED:
-            if REWOUND in one.causes:
-                plan(tx, "doubt", one.no)
-            plan(tx, "thaw", one.no)  # after all that is planned for it so far
-            released += 1
+        if one.state is not ContractState.PAUSED:
+            continue
+        released += 1
+        if tx.one(SQL["thaw_pending"], (one.no,))[0]:
+            continue
+        if REWOUND in one.causes:
+            # What a window has started is in doubt like the rest, whoever has it.
+            leases.end_all(tx, one.no)
+            plan(tx, "doubt", one.no)
+        # After all that is planned for it so far, and with the strays that came so far.
+        plan(tx, "thaw", one.no, str(tx.one(SQL["last_stray"])[0]))
     return released

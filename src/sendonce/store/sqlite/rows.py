@@ -85,8 +85,12 @@ def load_range(tx: Transaction, low: int, high: int) -> dict[int, MessageRow]:
 
 
 def save_rows(tx: Transaction, rows: Iterable[MessageRow]) -> None:
-    """Insert or replace these rows."""
-    save_values(tx, [row.values() for row in rows])
+    """Insert or replace these rows. One that was read before its window was cut is due all the same."""
+    saved = list(rows)
+    for row in saved if tx.due_again else ():
+        if row.key in tx.due_again and row.due is None and row.state in (MessageState.WAITING, MessageState.DELAYED):
+            row.due = tx.now
+    save_values(tx, [row.values() for row in saved])
 
 
 def save_values(tx: Transaction, values: Sequence[tuple[Any, ...]]) -> None:

@@ -52,6 +52,7 @@ class Transaction:
         self._head_by_no: dict[int, ContractHead] = {}
         self._books: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.started: list[Started] = []  # by this mutation, for the journal
+        self.due_again: set[int] = set()  # keys of retries whose windows this mutation cut
         self.now = 0
         self.wall = 0
 
@@ -60,6 +61,7 @@ class Transaction:
         self.wall = self._clock.wall()
         self._books.clear()
         self.started.clear()
+        self.due_again.clear()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:

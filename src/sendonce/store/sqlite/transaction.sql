@@ -5,8 +5,7 @@ SELECT no, id, spec FROM contract WHERE id = ?1 AND deleting = 0;
 SELECT no, id, spec FROM contract WHERE no = ?1;
 
 -- name: complete_contract
--- That history was lost stays true: what failed may have been sent again since, so a retry has to be forced.
-UPDATE contract SET state = ?1, causes = iif(causes LIKE '%"rewound"%', '["rewound"]', '[]'), finished_at = ?2 WHERE no = ?3;
+UPDATE contract SET state = ?1, causes = '[]', finished_at = ?2 WHERE no = ?3;
 
 -- name: reopen_contract
 UPDATE contract SET state = iif(causes = '[]', ?1, ?2), finished_at = NULL WHERE no = ?3;

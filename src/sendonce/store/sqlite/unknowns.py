@@ -24,12 +24,20 @@ NEVER_ACCEPTED = DeliveryError(
 )
 
 
-def note_unknown(tx: Transaction, row: MessageRow, cause: str, from_at: int, until_at: int) -> None:
-    """The row's attempt may have been handed over between these moments, and nobody knows. It costs a try."""
-    tx.move(row.key >> SEQ_BITS, row.state, MessageState.UNKNOWN)
+def note_unknown(
+    tx: Transaction, row: MessageRow, cause: str, from_at: int, until_at: int, look_at: int | None = None
+) -> None:
+    """The row's attempt may have been handed over between these moments, and nobody knows. It costs a try. It is looked
+    at when its evidence window has passed, or not before `look_at`."""
+    contract = row.key >> SEQ_BITS
+    tx.move(contract, row.state, MessageState.UNKNOWN)
+    if look_at is None:
+        held = tx.head_by_no(contract).spec.on_unknown is OnUnknown.HOLD
+        look_at = until_at + LAST_RECEIPT + 1 if held else 0
     row.state, row.due = MessageState.UNKNOWN, None
     row.tries += 1
-    tx.run(SQL["note_unknown"], (row.key, row.sender, cause, from_at, until_at, tx.now))
+    noted = tx.one(SQL["next_noted"])[0]
+    tx.run(SQL["note_unknown"], (row.key, row.sender, cause, from_at, until_at, noted, look_at))
 
 
 def drop_unknown(tx: Transaction, key: int) -> None:

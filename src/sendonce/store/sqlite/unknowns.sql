@@ -1,5 +1,9 @@
 -- name: note_unknown
-INSERT OR REPLACE INTO unknown (key, sender, cause, from_at, until_at, noted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+INSERT OR REPLACE INTO unknown (key, sender, cause, from_at, until_at, noted, look_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- name: next_noted
+UPDATE tally SET noted = noted + 1 RETURNING noted;
 
 -- name: drop_unknown
 DELETE FROM unknown WHERE key IN (SELECT value FROM json_each(?1));

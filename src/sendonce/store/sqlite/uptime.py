@@ -1,5 +1,7 @@
 """Since when our webhooks have been received without a gap: absence of a receipt proves nothing before."""
 
+import msgspec
+
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
 
@@ -9,13 +11,35 @@ SQL = load("uptime")
 WEBHOOKS_PATIENCE = 5_000
 
 
+class Uptime(msgspec.Struct, array_like=True):
+    """Our webhooks have been up from `since` until `seen` (store time), after an outage of `gap` milliseconds."""
+
+    since: int
+    seen: int
+    gap: int
+
+
 def webhooks_seen(tx: Transaction, webhooks: bool) -> None:
     """Our webhooks are up now: go on with the time since when they are, or start it anew after a gap."""
-    if webhooks:
-        tx.run(SQL["webhooks_seen"], (tx.now, tx.now - WEBHOOKS_PATIENCE))
+    if not webhooks:
+        return
+    up = _read(tx)
+    if up is None:
+        up = Uptime(tx.now, tx.now, 0)
+    elif up.seen < tx.now - WEBHOOKS_PATIENCE:
+        # An outage that was over for no longer than it had lasted goes on.
+        began = up.seen if up.seen - up.since >= up.gap else up.since - up.gap
+        up = Uptime(tx.now, tx.now, tx.now - began)
+    up.seen = tx.now
+    tx.run(SQL["webhooks_seen"], (msgspec.json.encode(up).decode(),))
 
 
-def webhooks_up_since(tx: Transaction) -> int | None:
-    """Store time since which webhooks have been received without a gap; None while they are not."""
-    row = tx.one(SQL["webhooks_up"], (tx.now - WEBHOOKS_PATIENCE,))
-    return None if row is None else int(row[0])
+def webhooks_up(tx: Transaction) -> Uptime | None:
+    """How long webhooks have been received without a gap; None while they are not."""
+    up = _read(tx)
+    return up if up is not None and up.seen >= tx.now - WEBHOOKS_PATIENCE else None
+
+
+def _read(tx: Transaction) -> Uptime | None:
+    text = tx.one(SQL["uptime"])[0]
+    return None if text is None else msgspec.json.decode(text, type=Uptime)

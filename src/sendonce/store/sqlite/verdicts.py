@@ -35,6 +35,8 @@ def refuse(
     if state is _DELAYED and is_cancelled(tx, head.no):
         # Nothing of it is tried again; what counted as sent and turns out not to be has failed.
         state = MessageState.FAILED if row.state is _COMPLETED else _CANCELLED
+    elif state is _DELAYED and _tried_again_perhaps(tx, head.no, row):
+        state = MessageState.FAILED
     tx.move(head.no, row.state, state)
     row.state, row.tries, row.error = state, verdict.tries, error_json(error)
     row.due = tx.now + round(verdict.wait * 1000) if state is _DELAYED else None
@@ -50,6 +52,14 @@ def accepted_before(tx: Transaction, row: MessageRow) -> None:
         drop_unknown(tx, row.key)
     tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
     row.state, row.due = _COMPLETED, None
+
+
+def _tried_again_perhaps(tx: Transaction, contract: int, row: MessageRow) -> bool:
+    """The attempt is of before history was lost, or of it: it may have been followed by another."""
+    rewound_at = tx.one(SQL["rewound_at"], (contract,))[0]
+    if rewound_at is None:
+        return False
+    return row.sender is None or (row.answered_at is not None and row.answered_at <= rewound_at)
 
 
 def is_cancelled(tx: Transaction, contract: int) -> bool:

@@ -4,3 +4,6 @@ UPDATE sender SET next_slot = max(next_slot, ?2) WHERE no = ?1;
 
 -- name: contract_state
 SELECT state FROM contract WHERE no = ?1;
+
+-- name: rewound_at
+SELECT rewound_at FROM contract WHERE no = ?1;

@@ -96,12 +96,11 @@ def _count(
         counted[MessageState.WAITING] += hi - lo + 1
         covered.append((lo, hi, "a freed range"))
     next_seq = tx.one(SQL["cursor"], (contract,))[0]
-    if next_seq <= total:
-        rest = MessageState.CANCELLED if state is ContractState.CANCELLED else MessageState.WAITING
-        counted[rest] += total - next_seq + 1
+    if next_seq <= total and state is not ContractState.CANCELLED:
+        counted[MessageState.WAITING] += total - next_seq + 1
         covered.append((next_seq, total, "the rest of the list"))
     if state is ContractState.CANCELLED:
-        # Ranges that came back after the cancel are nowhere any more: they are what is left.
+        # What was never started, or came back after the cancel, is nowhere any more: it is what is left.
         counted[MessageState.CANCELLED] += total - sum(counted.values())
     found += _overlaps(tx, contract, covered)
     return counted, rowless

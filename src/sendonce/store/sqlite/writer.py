@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import apsw
 
-from sendonce.domain.errors import StoreError
-from sendonce.store.journal import Journals, Started
+from sendonce.domain.errors import StoreError, StoreFull
+from sendonce.store.journal import Journals, Moment, Started
 from sendonce.store.sqlite.connection import translated
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
@@ -112,15 +112,16 @@ class Writer:
 
     def _commit(self, group: list[_Mutation]) -> None:
         started: list[Started] = []
-        number = 0
+        moment: Moment | None = None
         try:
+            self._flush_journal()
             with translated(self._path):
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     for mutation in group:
                         started += self._apply(mutation, alone=len(group) == 1)
                     if self._db.total_changes() != self._changes:
-                        number = self._db.execute(SQL["next_commit"]).get
+                        moment = Moment(*self._db.execute(SQL["next_commit"]).get)
                     self._db.execute("COMMIT")
                 except BaseException:
                     if self._db.in_transaction:
@@ -132,10 +133,9 @@ class Writer:
                 mutation.error = mutation.error or error
         else:
             self.commits += 1
-            if number:
+            if moment is not None:
                 self._changes = self._db.total_changes()
-                if self._journals is not None:
-                    self._journals.note(number, started)
+                self._note(moment, started, group)
                 self._on_commit()
         for loop in {mutation.loop for mutation in group}:
             mine = [mutation for mutation in group if mutation.loop is loop]
@@ -143,6 +143,23 @@ class Writer:
                 loop.call_soon_threadsafe(_resolve, mine)
             except RuntimeError:  # the loop is closed: nobody waits for the answer any more
                 continue
+
+    def _note(self, moment: Moment, started: list[Started], group: list[_Mutation]) -> None:
+        """Note the commit in the journal. If that fails nobody may act on it: the callers hear of trouble, as if the
+        answer to their call had been lost, and nothing more is committed until the journal can be written."""
+        try:
+            if self._journals is not None:
+                self._journals.note(moment, started)
+        except OSError as error:
+            for mutation in group:
+                mutation.error = mutation.error or _journal_failed(error)
+
+    def _flush_journal(self) -> None:
+        try:
+            if self._journals is not None:
+                self._journals.flush()
+        except OSError as error:
+            raise _journal_failed(error) from error
 
     def _apply(self, mutation: _Mutation, alone: bool) -> list[Started]:
         """Run one mutation; answers what it declared started. What the mutation itself raises is kept for its caller;
@@ -163,6 +180,10 @@ class Writer:
         if not alone:
             self._db.execute("RELEASE mutation")
         return list(self._transaction.started)
+
+
+def _journal_failed(error: OSError) -> StoreFull:
+    return StoreFull(f"The journal in the state directory cannot be written ({error}): free some space or mend it.")
 
 
 def _resolve(mutations: list[_Mutation]) -> None:

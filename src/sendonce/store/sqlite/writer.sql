@@ -1,3 +1,4 @@
 -- name: next_commit
--- The number of this commit; of a store that never loses history it only grows.
-UPDATE tally SET commits = commits + 1 RETURNING commits;
+-- The number of this commit on its branch of history, and after which commit the branch began.
+UPDATE tally SET commits = commits + 1
+RETURNING commits, branch, (SELECT fork FROM branch WHERE id = tally.branch);
