@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 STORE ?=
+# Options of `make torture`: --minutes, --seed, --only.
+TORTURE ?=
 
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test torture check format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-8s %s\n", $$1, $$2}'
@@ -30,6 +32,9 @@ demo: $(VENV)/runtime ## Ten contracts, a kill -9, and the proof that everybody 
 
 test: $(VENV)/dev ## Run the tests
 	@$(BIN)/pytest -q $(TEST)
+
+torture: $(VENV)/dev ## Kill, stop, deploy and cut off with random seeds, and print what became of the messages
+	@$(BIN)/python -m tests.crash.torture $(TORTURE)
 
 check: $(VENV)/dev ## Lint, format check, types, direction of imports
 	@$(BIN)/ruff check
