@@ -130,7 +130,7 @@ class Journals:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def close(self) -> None:
-        """Make the file last, and say that it is whole. Where that fails, the power may have cut it, for all we know."""
+        """Make the file last, and say that it is whole. Where that fails, the power may have cut it for all we know."""
         if self._fd is None:
             return
         try:
