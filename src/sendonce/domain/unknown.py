@@ -14,7 +14,7 @@ class WaitsFor(StrEnum):
     EVIDENCE_WINDOW = "evidence_window"  # the time has not passed within which its receipt may come
     WEBHOOKS = "webhooks"  # ours have not been up for a whole evidence window
     POSTS = "posts"  # webhook posts wait to be applied
-    OTHER_RECEIPTS = "other_receipts"  # accepted messages of its sender lack theirs, or there are none to compare with
+    OTHER_RECEIPTS = "other_receipts"  # accepted messages of its sender lack theirs, or none of them came after it
     PERSON = "person"  # no absence can be proven: the policy says so, or history or a webhook was lost
 
 

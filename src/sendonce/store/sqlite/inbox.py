@@ -58,7 +58,7 @@ class Inbox:
     def _take(self, tx: Transaction, taken: list[_Waiting]) -> None:
         self._called = False
         self._take_all(taken)
-        tx.insert(SQL["keep_posts"], [(tx.instance, one.channel, one.body, tx.wall) for one in taken])
+        tx.insert(SQL["keep_posts"], [(tx.instance, one.channel, one.body, tx.wall, tx.now) for one in taken])
 
     def _take_all(self, taken: list[_Waiting]) -> None:
         """One by one: the loop's thread may add to the line meanwhile, and both threads may be here."""

@@ -1,2 +1,2 @@
 -- name: keep_posts
-INSERT INTO post (instance, channel, body, received_at);
+INSERT INTO post (instance, channel, body, received_at, came_at);

@@ -46,7 +46,7 @@ def advance(
     advanced, ids = answers_.advance(tx, lease_id, contract, sender, answers, start_to, close)
     overtaken = take_strays(tx, ids)
     if overtaken:
-        apply(tx, overtaken, (), ())
+        apply_receipts(tx, overtaken)
     return advanced
 
 
@@ -59,7 +59,21 @@ def apply(
     tx: Transaction, receipts: Sequence[Receipt], done: Sequence[int], quarantined: Sequence[tuple[int, str]]
 ) -> Applied:
     """See `Store.apply`."""
+    applied, senders = apply_receipts(tx, receipts)
+    came_at = tx.one(SQL["came_at"], (keys_json(done),))[0] if done else tx.now
+    tx.run(SQL["heard"], (keys_json(senders), came_at))
+    if done:
+        tx.run(SQL["drop_posts"], (keys_json(done),))
+    for post, reason in quarantined:
+        tx.run(SQL["quarantine"], (post, reason))
+        note_unexplained(tx, tx.now)
+    return applied
+
+
+def apply_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> tuple[Applied, set[int]]:
+    """Apply receipts, whenever they came. Answers the senders too that they are about."""
     found = _find(tx, receipts)
+    senders: set[int] = set()
     rows = load_rows(tx, {key for key, _ in found if key})
     changed: dict[int, MessageRow] = {}
     ids: list[bytes] = []
@@ -75,6 +89,8 @@ def apply(
             keep_stray(tx, receipt)
             continue
         rows[key] = row
+        if row.sender is not None:
+            senders.add(row.sender)
         known_id = row.provider_id
         if _apply(tx, row, attempt, receipt) or lost:
             changed[key] = row
@@ -84,12 +100,7 @@ def apply(
             repeated += 1
     save_rows(tx, changed.values())
     save_ids(tx, ids)
-    if done:
-        tx.run(SQL["drop_posts"], (keys_json(done),))
-    for post, reason in quarantined:
-        tx.run(SQL["quarantine"], (post, reason))
-        note_unexplained(tx, tx.now)
-    return Applied(len(receipts) - repeated - strays, repeated, strays)
+    return Applied(len(receipts) - repeated - strays, repeated, strays), senders
 
 
 def _find(tx: Transaction, receipts: Sequence[Receipt]) -> list[tuple[int, int]]:

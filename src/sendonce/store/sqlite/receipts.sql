@@ -10,3 +10,10 @@ DELETE FROM post WHERE id IN (SELECT value FROM json_each(?1));
 
 -- name: quarantine
 UPDATE post SET reason = ?2 WHERE id = ?1;
+
+-- name: came_at
+-- When the first of these posts came, in store time.
+SELECT coalesce(min(came_at), 0) FROM post WHERE id IN (SELECT value FROM json_each(?1));
+
+-- name: heard
+UPDATE sender SET heard_at = max(heard_at, ?2) WHERE no IN (SELECT value FROM json_each(?1));

@@ -7,7 +7,7 @@ from sendonce.store.sqlite.contracts import SQL as CONTRACTS_SQL
 from sendonce.store.sqlite.ids import take_strays_of
 from sendonce.store.sqlite.plans import Piece
 from sendonce.store.sqlite.reactions import REWOUND, REWOUND_KNOWN
-from sendonce.store.sqlite.receipts import apply
+from sendonce.store.sqlite.receipts import apply_receipts
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
 
@@ -20,7 +20,7 @@ def thaw_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
     # Receipts that came when it was a draft here; those that still find nothing are kept anew, behind these.
     waiting = take_strays_of(tx, head.id, int(piece.filter or 0), limit)
     if waiting:
-        apply(tx, waiting, (), ())
+        apply_receipts(tx, waiting)
         return piece.next_key
     state, causes, started_at = tx.one(SQL["pause"], (piece.contract,))
     if state == ContractState.PAUSED:
