@@ -9,13 +9,15 @@ from sendonce.domain.lease import Lease
 from sendonce.domain.outcome import Accepted, Reaction, Refused, Unknown
 from sendonce.domain.retry import RetryPolicy
 from sendonce.domain.state import ContractState, Stage
+from sendonce.domain.unknown import UnknownFilter, WaitsFor
 from sendonce.store.protocol import Action, MessageFilter
 
 from ..ledger import Ledger, error, seqs
 
 #: The evidence window of these tests, in seconds.
 WINDOW = 60
-WEEK = 7 * 86_400
+DAY = 86_400
+WEEK = 7 * DAY
 POLICIES = list(OnUnknown)
 
 
@@ -77,7 +79,7 @@ async def test_a_missing_receipt_of_another_proves_nothing(watched: Ledger, rece
     assert await watched.store.settle(WINDOW) == 0
     assert await watched.counts(contract) == Counts(unknown=1, completed=2)
     await watched.apply(*(watched.receipt(lease, position, Stage.SENT) for position in range(2)))
-    await watched.pass_time(5)  # a held one is looked at again after a few seconds
+    await watched.pass_time(WINDOW + 5)  # counted from the first receipt that came after it
     assert await watched.store.settle(WINDOW) == 1
 
 
@@ -140,6 +142,45 @@ async def test_an_outage_of_the_webhooks_counts_anew(watched: Ledger) -> None:
     await watched.pass_time(210)
     assert await watched.store.settle(WINDOW) == 1
     assert await watched.counts(contract) == Counts(delayed=1, completed=2)
+
+
+async def test_an_outage_of_a_process_that_died(watched: Ledger) -> None:
+    """Its last messages' receipts found nobody for an hour: when it is up again, a window of silence is too short."""
+    contract = await watched.contract_of(2)
+    lease = await watched.started()
+    await watched.accept(lease, [0])
+    await watched.report(lease, 0, Stage.DELIVERED)
+    await watched.engine.kill(watched.store)
+    watched.engine.pass_time(3600)
+    watched.store = await watched.engine.open("again", webhooks=True)
+    await watched.bury()
+    await watched.pass_time(2 * WINDOW)
+    assert await watched.store.settle(WINDOW) == 0
+    await watched.pass_time(3600)
+    await watched.report(lease, 0, Stage.READ)
+    await watched.pass_time(WINDOW + 5)
+    assert await watched.store.settle(WINDOW) == 1
+    assert await watched.states(contract) == ["completed", "delayed"]
+
+
+async def test_silence_of_answers_and_receipts_alike(watched: Ledger) -> None:
+    """What keeps answers from us may keep receipts away too: only one that came afterwards shows that they flow."""
+    contract = await watched.contract_of(2)
+    before = await watched.started(1)
+    await watched.accept(before, close=True)
+    await watched.report(before, 0, Stage.SENT)
+    await watched.pass_time(5)
+    lease = await watched.started(1)
+    await watched.answer(lease, {0: Unknown("reset")}, close=True)
+    await watched.pass_time(10 * WINDOW)
+    assert await watched.store.settle(WINDOW) == 0
+    assert (await watched.store.unknowns(UnknownFilter(), WINDOW))[0].waits_for is WaitsFor.OTHER_RECEIPTS
+    await watched.report(before, 0, Stage.READ)
+    await watched.pass_time(WINDOW - 5)
+    assert await watched.store.settle(WINDOW) == 0
+    await watched.pass_time(10)
+    assert await watched.store.settle(WINDOW) == 1
+    assert await watched.states(contract) == ["completed", "delayed"]
 
 
 async def test_an_unread_post_may_hold_the_receipt(watched: Ledger) -> None:
@@ -206,7 +247,7 @@ async def test_what_no_receipt_can_settle_any_more_fails(ledger: Ledger, policy:
     contract, lease = await one_unknown(ledger, on_unknown=policy)
     ledger.engine.pass_time(WEEK - 60)
     assert await ledger.store.settle(WINDOW) == 0
-    ledger.engine.pass_time(86_400)
+    ledger.engine.pass_time(DAY)
     assert await ledger.store.settle(WINDOW) == 1
     found = await ledger.store.messages(contract.id, MessageFilter(error_code="outcome_unknown"))
     assert [message.seq for message in found] == [3]
@@ -314,3 +355,58 @@ async def test_a_receipt_without_a_token_may_have_been_the_one(watched: Ledger) 
     await watched.pass_time(10 * WINDOW)
     assert await watched.store.settle(WINDOW) == 0
     assert (await watched.counts(contract)).unknown == 1
+
+
+async def test_what_was_never_explained_is_not_forgotten(watched: Ledger) -> None:
+    """Such a receipt is kept for a day; when it goes, only a person can still say what became of the message."""
+    _, lease = await one_unknown(watched)
+    await watched.apply(watched.receipt(lease, 2, Stage.SENT, token=False))
+    await watched.pass_time(DAY + 60, step=DAY)
+    await watched.store.expire()
+    (one,) = await watched.store.unknowns(UnknownFilter(), WINDOW)
+    assert one.waits_for is WaitsFor.PERSON
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600])
+async def test_the_wall_clock_proves_nothing(watched: Ledger, seconds: int) -> None:
+    """A post that could not be read came after the attempt, however the clock is set since or before."""
+    contract, _ = await one_unknown(watched)
+    await watched.pass_time(5)
+    if seconds < 0:
+        watched.engine.jump(seconds)
+    await watched.store.receive("whatsapp", b"?")
+    (post,) = await watched.store.posts(10)
+    await watched.store.apply([], [], [(post.id, "it is no JSON")])
+    if seconds > 0:
+        watched.engine.jump(seconds)
+    await watched.pass_time(2 * WINDOW)
+    assert await watched.store.settle(WINDOW) == 0
+    assert (await watched.counts(contract)).unknown == 1
+
+
+async def test_a_person_s_word_is_no_receipt(watched: Ledger) -> None:
+    """A message that a person called sent is accepted by a late answer: it lacks its receipt like any other."""
+    contract = await watched.contract_of(3)
+    lease = await watched.started()
+    await watched.answer(lease, {0: watched.accepted(lease, 0), 1: Unknown("timeout"), 2: Unknown("timeout")})
+    await watched.report(lease, 0, Stage.SENT)
+    await watched.store.resolve(UnknownFilter(contract.id, first=2, last=2), sent=True)
+    await watched.work_off()
+    await watched.accept(lease, [1], close=True)
+    await watched.pass_time(2 * WINDOW)
+    assert await watched.store.settle(WINDOW) == 0
+    assert await watched.states(contract) == ["completed", "completed", "unknown"]
+
+
+async def test_many_that_no_silence_proves_hold_nobody_up(watched: Ledger) -> None:
+    """Behind thousands which only a person can settle, a provable absence has its turn at the second look."""
+    many = await watched.contract_of(1200)
+    await watched.store.restored()
+    await watched.store.resume_after_restore()
+    await watched.work_off()
+    await watched.pass_time(5)
+    contract, _ = await one_unknown(watched)
+    await watched.pass_time(2 * WINDOW)
+    assert sum([await watched.store.settle(WINDOW) for _ in range(2)]) == 1
+    assert (await watched.states(contract))[2] == "delayed"
+    assert await watched.counts(many) == Counts(unknown=1200)

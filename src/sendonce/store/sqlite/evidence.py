@@ -31,19 +31,25 @@ def tidy_flow(tx: Transaction) -> None:
 
 
 class Candidate(msgspec.Struct, array_like=True):
-    """A row of `unknown`: the attempt can have been handed over between `from_at` and `until_at`."""
+    """A row of `unknown`: the attempt can have been handed over between `from_at` and `until_at`; the first receipt of
+    its sender after that came at `heard_at`."""
 
     key: int
     sender: int | None
     cause: str
     from_at: int
     until_at: int
+    heard_at: int | None
 
 
 class Evidence:
     """What is known at one moment. An attempt is proven absent when every accepted attempt of its sender around it has
-    its receipt, at least one exists, some receipt of the sender came after it, our webhooks were up for a whole window
-    since, no post waits to be applied, and nothing came since that could not be explained. `window` in milliseconds.
+    its receipt, at least one exists, a whole window has passed since receipts of the sender came after it and while our
+    webhooks were up, no post waits to be applied, and nothing came since that could not be explained. `window` in
+    milliseconds.
+
+    One trouble may keep answers and receipts from us alike; then nobody is accepted in it whose missing receipt could
+    tell. And when it ends, what lay at the provider is taken late. So the window counts from the first receipt heard.
 
     Providers repeat what they could not post ever more rarely: after an outage its receipt may take as long again to
     come as the outage lasted."""
@@ -57,7 +63,6 @@ class Evidence:
         self._unexplained = tx.one(SQL["latest_unexplained"])[0]
         self._rewound = tx.one(SQL["rewound_at"])[0]
         self._known: dict[tuple[int, int, int], bool] = {}
-        self._heard: dict[int, int] = {}
 
     def was_rewound(self, candidate: Candidate) -> bool:
         """The store has lost history since: its receipt may have been part of that, so no silence proves anything."""
@@ -73,8 +78,9 @@ class Evidence:
             return WaitsFor.WEBHOOKS
         if self._unread:
             return WaitsFor.POSTS
-        heard = self._heard_of(candidate.sender) >= candidate.until_at
-        return None if heard and self._all_receipted(candidate.sender, candidate) else WaitsFor.OTHER_RECEIPTS
+        if candidate.heard_at is None or candidate.heard_at + self._window > self._tx.now:
+            return WaitsFor.OTHER_RECEIPTS
+        return None if self._all_receipted(candidate.sender, candidate) else WaitsFor.OTHER_RECEIPTS
 
     def waits_for(self, candidate: Candidate, policy: OnUnknown) -> WaitsFor:
         """Why it is not settled yet, for people."""
@@ -88,13 +94,6 @@ class Evidence:
             return False
         in_outage = candidate.from_at < self._up.since
         return not in_outage or self._up.since + max(self._window, self._up.gap) <= self._tx.now
-
-    def _heard_of(self, sender: int) -> int:
-        """When the latest receipt of the sender came. One trouble may keep answers and receipts from us alike; then
-        nobody is accepted in it whose missing receipt could tell."""
-        if sender not in self._heard:
-            self._heard[sender] = self._tx.one(SQL["heard_at"], (sender,))[0]
-        return self._heard[sender]
 
     def _all_receipted(self, sender: int, candidate: Candidate) -> bool:
         first = (candidate.from_at - self._window) // BUCKET

@@ -26,6 +26,3 @@ SELECT max((SELECT value FROM meta WHERE key = 'unexplained_at'),
 -- name: rewound_at
 -- Store time at which it was last noticed that history was lost; -1 if it never was.
 SELECT coalesce((SELECT value FROM meta WHERE key = 'rewound_at'), -1);
-
--- name: heard_at
-SELECT heard_at FROM sender WHERE no = ?1;

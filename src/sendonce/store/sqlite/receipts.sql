@@ -16,4 +16,6 @@ UPDATE post SET reason = ?2 WHERE id = ?1;
 SELECT coalesce(min(came_at), 0) FROM post WHERE id IN (SELECT value FROM json_each(?1));
 
 -- name: heard
-UPDATE sender SET heard_at = max(heard_at, ?2) WHERE no IN (SELECT value FROM json_each(?1));
+-- Receipts of these senders came at ?2: the first since what could have been started until then.
+UPDATE unknown SET heard_at = ?2
+WHERE heard_at IS NULL AND sender IN (SELECT value FROM json_each(?1)) AND until_at <= ?2;

@@ -108,7 +108,7 @@ def unknowns(
     evidence = Evidence(tx, evidence_window_ms)
     found = []
     for row in tx.run(SQL["list_unknown"], order.matching(start, limit)).fetchall():
-        contract, state, key, to, attempt, tries, sender_name, sender, cause, from_at, until_at = row
+        contract, state, key, to, attempt, tries, sender_name, sender, cause, from_at, until_at, heard_at = row
         policy = tx.head(contract).spec.on_unknown
         found.append(
             UnknownView(
@@ -123,7 +123,7 @@ def unknowns(
                 until=until_at + shift,
                 policy=policy,
                 contract_state=ContractState(state),
-                waits_for=evidence.waits_for(Candidate(key, sender, cause, from_at, until_at), policy),
+                waits_for=evidence.waits_for(Candidate(key, sender, cause, from_at, until_at, heard_at), policy),
             )
         )
     return found

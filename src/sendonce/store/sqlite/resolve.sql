@@ -15,7 +15,7 @@ ORDER BY u.key LIMIT :limit;
 
 -- name: list_unknown
 -- The same with what a person wants to know of each.
-SELECT c.id, c.state, u.key, r."to", m.attempt, m.tries, s.name, u.sender, u.cause, u.from_at, u.until_at
+SELECT c.id, c.state, u.key, r."to", m.attempt, m.tries, s.name, u.sender, u.cause, u.from_at, u.until_at, u.heard_at
 FROM unknown AS u
 CROSS JOIN message AS m ON m.key = u.key
 CROSS JOIN recipient AS r ON r.key = u.key

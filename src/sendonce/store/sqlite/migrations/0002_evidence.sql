@@ -5,7 +5,8 @@ ALTER TABLE tally ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;       -- the last
 ALTER TABLE tally ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;     -- only grows: what journals are compared with
 ALTER TABLE tally ADD COLUMN branch TEXT NOT NULL DEFAULT '';        -- of history: a new one begins where some was lost
 ALTER TABLE contract ADD COLUMN rewound_at INTEGER;                  -- nobody knows what was started before this
-ALTER TABLE sender ADD COLUMN heard_at INTEGER NOT NULL DEFAULT 0;   -- when its latest known receipt came in
+ALTER TABLE unknown ADD COLUMN heard_at INTEGER;                     -- first receipt of its sender after until_at
+CREATE INDEX unknown_unheard ON unknown (sender) WHERE heard_at IS NULL;
 ALTER TABLE post ADD COLUMN came_at INTEGER NOT NULL DEFAULT 0;      -- store time
 
 -- The branches of history that led here, the present one included: a journal of any other is lost history.
