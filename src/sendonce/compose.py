@@ -34,7 +34,7 @@ from sendonce.store.open import open_store
 from sendonce.store.protocol import FullStore, Instance
 
 if TYPE_CHECKING:
-    import uvicorn
+    from sendonce.api.server import ApiServer
 
 log = structlog.get_logger(__name__)
 
@@ -125,13 +125,13 @@ class Process:
             if dispatching is not None:
                 await dispatching
             if server is not None:
-                server.should_exit = True
+                await server.leave()
                 await serving
             finished.set()
         while await receipts.apply_posts(self.store, self._channels):
             pass
 
-    def _server(self) -> "uvicorn.Server":
+    def _server(self) -> "ApiServer":
         from sendonce.api.app import create_app
         from sendonce.api.server import server_of
         from sendonce.services.door import Services

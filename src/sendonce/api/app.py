@@ -74,12 +74,25 @@ def create_app(services: Services, settings: Settings, metrics: Metrics, readine
     endpoint = webhooks.WebhookEndpoint(services.webhooks)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if not readiness.open:
+            send = _last_answer(send)
         if scope["type"] == ScopeType.HTTP and scope["path"].startswith(webhooks.PREFIX):
             await endpoint(scope, receive, send)
         else:
             await api(scope, receive, send)
 
     return app
+
+
+def _last_answer(send: Send) -> Send:
+    """Tells a client that keeps its connection to come back on a new one: this process is about to end."""
+
+    async def last(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return last
 
 
 def _given(**things: Any) -> dict[str, Provide]:
