@@ -72,7 +72,8 @@ WHERE f.receipted > f.accepted OR f.receipted < 0;
 SELECT id, contract FROM lease WHERE contract NOT IN (SELECT no FROM contract);
 
 -- name: attempt_of
-SELECT m.attempt FROM contract AS c JOIN message AS m ON m.key = c.no << 32 | ?2 WHERE c.id = ?1 AND c.deleting = 0;
+-- Where history was lost, receipts wait for the contract to go on, or are of an attempt whose number a person used again.
+SELECT m.attempt FROM contract AS c JOIN message AS m ON m.key = c.no << 32 | ?2 WHERE c.id = ?1 AND c.deleting = 0 AND c.rewound_at IS NULL;
 
 -- name: contract_id
 SELECT id FROM contract WHERE no = ?1;
