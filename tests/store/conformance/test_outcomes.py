@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from sendonce.domain.contract import Counts
-from sendonce.domain.lease import Nothing
+from sendonce.domain.contract import Counts, OnUnknown
+from sendonce.domain.lease import Lease, Nothing
 from sendonce.domain.outcome import Accepted, Outcome, Reaction, Refused, Unknown, Unsent
 from sendonce.domain.retry import Backoff, RetryPolicy
 from sendonce.domain.state import ContractState, MessageState, Stage
+from sendonce.domain.unknown import UnknownFilter
 from sendonce.store.protocol import Action
 
 from ..ledger import FAIL, RETRY, Ledger, attempts, error, provider_id, seqs, throttled
@@ -222,3 +223,56 @@ async def test_an_unknown_is_not_sent_again(ledger: Ledger) -> None:
         await ledger.store.expire()
     found = await ledger.store.contract(contract.id)
     assert (found.counts, found.state, found.needs_attention) == (Counts(unknown=2), ContractState.ACTIVE, True)
+
+
+async def test_an_answer_of_a_retry_that_was_overtaken(ledger: Ledger) -> None:
+    """The first attempt was delivered after all while the second was under way, and that is accepted too: a duplicate,
+    and it is measured."""
+    contract = await ledger.contract_of(1, on_unknown=OnUnknown.RESEND)
+    first = await ledger.settled(contract.id, Unknown("timeout"))
+    second = await sent_again(ledger)
+    await ledger.report(first, 0, Stage.DELIVERED)
+    await ledger.accept(second, close=True)
+    found = await ledger.store.contract(contract.id)
+    assert (found.counts, found.measured_duplicates) == (Counts(completed=1), 1)
+
+
+async def test_a_late_answer_of_an_earlier_attempt(ledger: Ledger) -> None:
+    """Its id finds the message like any other."""
+    contract = await ledger.contract_of(1, on_unknown=OnUnknown.RESEND)
+    first = await ledger.started()
+    await ledger.answer(first, {0: Unknown("timeout")})
+    await sent_again(ledger)
+    await ledger.accept(first)
+    applied = await ledger.apply(ledger.receipt(first, 0, Stage.SENT, token=False))
+    assert (applied.changed, applied.strays) == (1, 0)
+    assert await ledger.counts(contract) == Counts(completed=1)
+
+
+async def sent_again(ledger: Ledger) -> Lease:
+    """What is unknown is started anew by its policy."""
+    await ledger.pass_time(61)
+    assert await ledger.store.settle(60) == 1
+    lease = await ledger.started()
+    assert attempts(lease) == [2]
+    return lease
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 2])
+async def test_a_late_answer_for_a_deleted_contract(ledger: Ledger, pieces: int) -> None:
+    """Whether nothing of it is gone yet, its messages, or all of it, the answer changes nothing, fails nobody, and is
+    not taken for a sign of lost history."""
+    late = await ledger.another("late")
+    contract = await ledger.contract_of(1)
+    lease = await late.started(seconds=10)
+    await ledger.pass_time(11)
+    await late.store.beat()
+    await ledger.store.expire()
+    await ledger.store.resolve(UnknownFilter(), sent=True)
+    await ledger.work_off()
+    await ledger.store.delete_contract(contract.id)
+    for _ in range(pieces):
+        await ledger.store.work_off(1)
+    assert (await late.accept(lease)).lost
+    assert (await ledger.store.rewind()).noticed_at is None
+    await ledger.work_off()

@@ -384,3 +384,23 @@ async def test_a_seq_beyond_all_numbers_is_nobodys(ledger: Ledger) -> None:
     far = Receipt(b"wamid.far", ledger.engine.wall(), Token(contract.id, 2**32 + 1, 1), SENT)
     assert await ledger.apply(far) == Applied(strays=1)
     assert (await ledger.store.contract(contract.id)).counts == Counts(active=1)
+
+
+@pytest.mark.parametrize("pausing", ["a lost attempt", "a template"])
+async def test_one_receipt_pauses_while_another_is_applied(ledger: Ledger, pausing: str) -> None:
+    """Both of one call, and of one contract: a retry that is leased and not started comes back as it should, though its
+    earlier attempt gets an id."""
+    contract = await ledger.contract_of(2)
+    first = await ledger.started()
+    await ledger.answer(first, {0: RETRY, 1: Accepted(b"wamid.2")}, close=True)
+    ledger.engine.pass_time(10)
+    lease = await ledger.lease(1)
+    assert (seqs(lease), attempts(lease)) == ([1], [2])
+    if pausing == "a template":
+        pause = ledger.receipt(first, 1, error(Reaction.PAUSE_TEMPLATE, "132015"), id=b"wamid.2")
+    else:
+        pause = Receipt(b"wamid.3", ledger.engine.wall(), Token(contract.id, 2, 2), SENT)
+    await ledger.apply(ledger.receipt(first, 0, HICCUP), pause)
+    await ledger.store.advance(lease, [], 0, close=True)
+    assert await ledger.store.verify() == []
+    assert (await ledger.store.message(contract.id, 1)).due_in is not None

@@ -138,10 +138,9 @@ async def test_it_goes_in_pieces_over_all_contracts(watched: Ledger) -> None:
 
 
 async def test_a_word_is_about_those_listed_then(watched: Ledger) -> None:
-    """What becomes unknown after it was given is not settled by it."""
+    """What becomes unknown after it was given is not settled by it, be it in the same millisecond."""
     first, _ = await held(watched)
     assert await watched.store.resolve(UnknownFilter(), sent=True) == 3
-    await watched.pass_time(1)
     second, _ = await held(watched)
     await watched.work_off()
     assert await watched.counts(first) == Counts(completed=3)
@@ -169,3 +168,25 @@ async def test_what_cannot_be_meant_is_refused(watched: Ledger) -> None:
     contract = await watched.contract_of(1)
     assert await watched.store.resolve(UnknownFilter(contract.id), sent=True) == 0
     assert [m.state.label for m in await watched.store.messages(contract.id, MessageFilter())] == ["waiting"]
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 9_999_999_999), (-(2**32), 5), (2**62, None), (None, -(10**30))])
+async def test_a_range_stays_in_its_contract(watched: Ledger, first: int | None, last: int | None) -> None:
+    """Whatever numbers it has, those before and behind are spared, and nobody listed for them."""
+    others = [(await held(watched))[0]]
+    contract, _ = await held(watched)
+    others.append((await held(watched))[0])
+    filter = UnknownFilter(contract.id, first=first, last=last)
+    assert {one.contract for one in await watched.store.unknowns(filter, WINDOW)} <= {contract.id}
+    await watched.store.resolve(filter, sent=True)
+    await watched.work_off()
+    for other in others:
+        assert await watched.counts(other) == Counts(unknown=3)
+
+
+async def test_a_page_after_any_number(watched: Ledger) -> None:
+    """A page that goes on behind a seq which no message can have goes on with the next contract."""
+    first, _ = await held(watched)
+    second, _ = await held(watched, 1)
+    page = await watched.store.unknowns(UnknownFilter(), WINDOW, (first.id, 10**30), 10)
+    assert [(one.contract, one.seq) for one in page] == [(second.id, 1)]

@@ -1,49 +1,29 @@
 """A store that was put back to an earlier state: it notices, stands still, and never sends again what it forgot."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sendonce.domain.contract import Contract, Counts, OnUnknown
+from sendonce.domain.contract import Counts
 from sendonce.domain.errors import InvalidInput, NotFound, WrongState
-from sendonce.domain.lease import Lease
 from sendonce.domain.outcome import Unknown
-from sendonce.domain.receipt import Receipt, Token
 from sendonce.domain.rewind import Witness
 from sendonce.domain.state import ContractState, Stage
 from sendonce.domain.unknown import UnknownFilter
 from sendonce.store.protocol import Action, MessageFilter
 
 from ..ledger import FAIL, RETRY, Ledger, seqs
+from .rewound import lost_receipt, put_back, released, sent
 
 #: The evidence window of these tests, in seconds.
 WINDOW = 60
+DAY = 86_400
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Where the copy goes."""
     return tmp_path / "copy"
-
-
-async def put_back(ledger: Ledger, file: Path, **lost: Any) -> Ledger:
-    """The same ledger, on what was put back."""
-    ledger.store = await ledger.engine.put_back(file, **lost)
-    return ledger
-
-
-async def released(ledger: Ledger) -> int:
-    """Let everything go on."""
-    number = await ledger.store.resume_after_restore()
-    await ledger.work_off()
-    return number
-
-
-async def sent(ledger: Ledger, want: int) -> Lease:
-    lease = await ledger.started(want)
-    await ledger.accept(lease, close=True)
-    return lease
 
 
 async def test_a_copy_freezes_what_could_go_on(watched: Ledger, file: Path) -> None:
@@ -187,84 +167,6 @@ async def test_a_person_s_other_pause_stays(watched: Ledger) -> None:
     assert (found.state, found.causes) == (ContractState.PAUSED, ("person",))
 
 
-def lost_receipt(ledger: Ledger, contract: Contract, seq: int, attempt: int, said: Any, id: bytes = b"lost") -> Receipt:
-    stage = said if isinstance(said, Stage) else None
-    return Receipt(id, ledger.engine.wall(), Token(contract.id, seq, attempt), stage, None if stage else said)
-
-
-@pytest.mark.parametrize("when", ["frozen", "released"])
-async def test_receipts_settle_what_was_lost(watched: Ledger, file: Path, when: str) -> None:
-    """A receipt for an attempt of lost history is believed, before and after the contract goes on; each counts once."""
-    contract = await watched.contract_of(3)
-    await watched.store.backup(file)
-    await sent(watched, 2)
-    restored = await put_back(watched, file, journals=False)
-    if when == "released":
-        await released(restored)
-    for stage in (Stage.SENT, Stage.DELIVERED):
-        applied = await restored.apply(lost_receipt(restored, contract, 1, 1, stage))
-        assert (applied.changed, applied.strays) == (1, 0)
-    if when == "frozen":
-        await released(restored)
-    found = await restored.store.contract(contract.id)
-    assert (found.counts, found.delivered) == (Counts(unknown=2, completed=1), 1)
-    assert (found.state, found.measured_duplicates) == (ContractState.WAITING, 0)
-
-
-async def test_a_later_attempt_of_lost_history_is_recognised(watched: Ledger, file: Path) -> None:
-    """Retries that the store forgot come back under their own numbers, and no number is used twice."""
-    contract = await watched.contract_of(1)
-    await watched.store.backup(file)
-    restored = await put_back(watched, file, journals=False)
-    await released(restored)
-    await restored.store.resolve(UnknownFilter(), sent=False)
-    await restored.work_off()
-    lease = await restored.started()
-    assert lease.messages[0].attempt > 50
-    await restored.accept(lease, close=True)
-    await restored.apply(lost_receipt(restored, contract, 1, 2, Stage.SENT))
-    found = await restored.store.contract(contract.id)
-    assert (found.counts, found.measured_duplicates) == (Counts(completed=1), 1)
-
-
-async def test_a_receipt_of_a_retry_that_the_store_forgot(watched: Ledger, file: Path) -> None:
-    """A message that failed in the copy and was retried since is completed by its receipt."""
-    contract = await watched.contract_of(1)
-    await watched.settled(contract.id, FAIL)
-    await watched.store.backup(file)
-    restored = await put_back(watched, file, journals=False)
-    await restored.apply(lost_receipt(restored, contract, 1, 2, Stage.DELIVERED))
-    found = await restored.store.contract(contract.id)
-    assert (found.state, found.counts, found.delivered) == (ContractState.COMPLETED, Counts(completed=1), 1)
-
-
-async def test_a_forced_retry_is_a_person_s_word(watched: Ledger, file: Path) -> None:
-    """Who forces it answers for it; the contract then runs as any other."""
-    contract = await watched.contract_of(1)
-    await watched.settled(contract.id, FAIL)
-    await watched.store.backup(file)
-    restored = await put_back(watched, file, journals=False)
-    assert await restored.store.retry(contract.id, MessageFilter(), force=True) == 1
-    await restored.work_off()
-    assert seqs(await restored.lease()) == [1]
-
-
-@pytest.mark.parametrize("policy", [OnUnknown.EVIDENCE, OnUnknown.HOLD, OnUnknown.RESEND])
-async def test_silence_proves_nothing_after_a_rewind(watched: Ledger, file: Path, policy: OnUnknown) -> None:
-    """What was unknown or under way when the copy was made may have got its receipt since: it is held, by any policy
-    but `fail`."""
-    contract = await watched.contract_of(4, on_unknown=policy)
-    lease = await watched.started(3)
-    await watched.answer(lease, {0: watched.accepted(lease, 0), 1: Unknown("timeout")})
-    await watched.report(lease, 0, Stage.SENT)
-    await watched.store.backup(file)
-    restored = await put_back(watched, file)
-    await released(restored)
-    await restored.pass_time(20 * WINDOW)
-    await restored.store.settle(WINDOW)
-    assert await restored.states(contract) == ["completed", "unknown", "unknown", "waiting"]
-
-
 async def test_a_copy_is_made_beside_the_sending(watched: Ledger, file: Path) -> None:
     """It is a whole store of its own, and its original knows nothing of it."""
     contract = await watched.contract_of(4)
@@ -319,3 +221,107 @@ async def test_it_goes_in_pieces(watched: Ledger, file: Path) -> None:
     assert await restored.work_off(limit=3) > 6
     assert await restored.counts(contract) == Counts(unknown=19, completed=1)
     await restored.nothing()
+
+
+async def test_what_the_copy_had_planned_is_void(watched: Ledger, file: Path, tmp_path: Path) -> None:
+    """A going-on that was not worked off yet when the copy was made lets nothing go on after it is put back."""
+    contract = await watched.contract_of(6)
+    await watched.store.backup(tmp_path / "first")
+    await sent(watched, 2)
+    once = await put_back(watched, tmp_path / "first")
+    assert await once.store.resume_after_restore() == 1
+    await once.store.backup(file)
+    await once.work_off()
+    assert seqs(await sent(once, 2)) == [3, 4]
+    twice = await put_back(once, file, journals=False)
+    await twice.work_off()
+    assert (await twice.store.contract(contract.id)).state is ContractState.PAUSED
+    await twice.nothing()
+
+
+async def test_a_surprise_stops_a_going_on(watched: Ledger, file: Path) -> None:
+    """A receipt that not even the journals explain freezes a contract that a person has just let go on."""
+    contract = await watched.contract_of(6)
+    await watched.store.backup(file)
+    await sent(watched, 2)
+    restored = await put_back(watched, file)
+    assert await restored.store.resume_after_restore() == 1
+    await restored.apply(lost_receipt(restored, contract, 4, 1, Stage.SENT))
+    await restored.work_off()
+    assert "rewound" in (await restored.store.contract(contract.id)).causes
+    await restored.nothing()
+    await released(restored)
+    assert await restored.counts(contract) == Counts(unknown=5, completed=1)
+
+
+async def test_going_on_twice_is_going_on_once(watched: Ledger, file: Path) -> None:
+    """Asked again while the first is worked off: a person's word that came between is not doubted anew."""
+    contract = await watched.contract_of(2)
+    await watched.store.backup(file)
+    restored = await put_back(watched, file, journals=False)
+    for _ in range(2):
+        assert await restored.store.resume_after_restore() == 1
+    while (await restored.store.contract(contract.id)).state is ContractState.PAUSED:
+        assert await restored.store.work_off()
+    await restored.store.resolve(UnknownFilter(contract.id, 1, 1), sent=False)
+    await restored.work_off()
+    assert await restored.states(contract) == ["delayed", "unknown"]
+
+
+async def test_a_word_given_while_it_stood_still_counts(watched: Ledger, file: Path) -> None:
+    """Who said that a message was not sent is not asked about it again when the contract goes on."""
+    contract = await watched.contract_of(2)
+    await watched.started(1)
+    await watched.store.backup(file)
+    restored = await put_back(watched, file, journals=False)
+    assert await restored.states(contract) == ["unknown", "waiting"]
+    await restored.store.resolve(UnknownFilter(contract.id, 1, 1), sent=False)
+    await restored.work_off()
+    await released(restored)
+    assert await restored.states(contract) == ["delayed", "unknown"]
+
+
+async def test_journals_of_another_branch_of_history(watched: Ledger, file: Path, tmp_path: Path) -> None:
+    """What was journalled after an older copy was put back says nothing about what came after a newer one."""
+    contract = await watched.contract_of(12)
+    await watched.store.backup(tmp_path / "old")
+    await watched.pass_time(15)
+    await sent(watched, 2)
+    await watched.store.backup(file)
+    await sent(watched, 4)
+    older = await put_back(watched, tmp_path / "old", journals=False)
+    await older.pass_time(60)  # by now it has made more commits than the newer copy has
+    newer = await put_back(older, file)
+    assert not (await newer.store.rewind()).known
+    await released(newer)
+    assert await newer.counts(contract) == Counts(unknown=10, completed=2)
+
+
+async def test_a_window_of_which_nothing_starts_is_noted_too(watched: Ledger, file: Path) -> None:
+    """A list of retries that were all settled before they started leaves the journals whole."""
+    contract = await watched.contract_of(1)
+    first = await watched.settled(contract.id, RETRY)
+    await watched.store.backup(file)
+    await watched.pass_time(10)
+    retry = await watched.lease(1)
+    await watched.report(first, 0, Stage.SENT)
+    done = await watched.store.advance(retry, [], 1)
+    assert done.skipped == {0}
+    await watched.store.beat()
+    restored = await put_back(watched, file)
+    assert (await restored.store.rewind()).known
+
+
+async def test_a_surprise_long_after_a_rewind(watched: Ledger) -> None:
+    """What is in doubt since today may get its receipt for a week, whatever was noticed a month ago."""
+    await watched.contract_of(1)
+    await watched.store.restored()
+    await released(watched)
+    await watched.pass_time(30 * DAY, step=DAY)
+    contract = await watched.contract_of(3)
+    await sent(watched, 1)
+    await watched.apply(lost_receipt(watched, contract, 1, 2, Stage.SENT))
+    await released(watched)
+    await watched.pass_time(2 * WINDOW)
+    await watched.store.settle(WINDOW)
+    assert await watched.states(contract) == ["completed", "unknown", "unknown"]

@@ -96,7 +96,7 @@ def _retry_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
     rewound_at = tx.one(SQL["rewound_at"], (contract,))[0]
     retried = []
     for row in rows.values():
-        if rewound_at is not None and (row.answered_at is None or row.answered_at <= rewound_at):
+        if rewound_at is not None and (row.sender is None or row.answered_at is None or row.answered_at <= rewound_at):
             row = stand_in(tx, row)  # lost history may have used the next numbers
         tx.move(contract, MessageState.FAILED, MessageState.DELAYED)
         # A person's retry gives the whole budget again; the attempt's number goes on.

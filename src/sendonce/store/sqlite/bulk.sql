@@ -19,8 +19,8 @@ SELECT m.key FROM message AS m
 WHERE m.key >> 32 = :contract AND m.state = 5 AND m.state <> 4 AND +m.key > :after AND +m.key < :end
   AND (:code IS NULL OR m.error ->> '$.code' = :code)
   AND (:spared IS NULL OR m.error ->> '$.code' <> :spared)
-  AND (:forced OR coalesce(m.answered_at > (SELECT rewound_at FROM contract WHERE no = :contract),
-                           (SELECT rewound_at IS NULL FROM contract WHERE no = :contract)))
+  AND (:forced OR (SELECT c.rewound_at IS NULL OR (m.sender IS NOT NULL AND m.answered_at > c.rewound_at)
+                   FROM contract AS c WHERE c.no = :contract))
   AND (:recipient IS NULL OR (SELECT r."to" FROM recipient AS r WHERE r.key = m.key) = :recipient)
 ORDER BY m.key LIMIT :limit;
 
@@ -29,8 +29,8 @@ SELECT count(*) FROM message AS m
 WHERE m.key >> 32 = :contract AND m.state = 5 AND m.state <> 4 AND +m.key > :after AND +m.key < :end
   AND (:code IS NULL OR m.error ->> '$.code' = :code)
   AND (:spared IS NULL OR m.error ->> '$.code' <> :spared)
-  AND (:forced OR coalesce(m.answered_at > (SELECT rewound_at FROM contract WHERE no = :contract),
-                           (SELECT rewound_at IS NULL FROM contract WHERE no = :contract)))
+  AND (:forced OR (SELECT c.rewound_at IS NULL OR (m.sender IS NOT NULL AND m.answered_at > c.rewound_at)
+                   FROM contract AS c WHERE c.no = :contract))
   AND (:recipient IS NULL OR (SELECT r."to" FROM recipient AS r WHERE r.key = m.key) = :recipient);
 
 -- name: contract_state

@@ -1,0 +1,161 @@
+"""The store and its journals: nothing acts on a commit that they did not note, and what they note holds when several
+processes, the disk or the power come in between."""
+
+import errno
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from sendonce.domain.contract import Counts
+from sendonce.domain.errors import StoreFull
+from sendonce.domain.rewind import Witness
+from sendonce.domain.state import ContractState, Stage
+from sendonce.store.protocol import Action, MessageFilter
+from sendonce.store.sqlite import clock, rewinds
+from sendonce.store.sqlite.engine import SqliteStore
+
+from ..conformance.rewound import lost_receipt, put_back, released, sent
+from ..engines import Sqlite, middle
+from ..ledger import FAIL, Ledger, attempts, seqs
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Sqlite]:
+    made = Sqlite(tmp_path)
+    yield made
+    await made.close_all()
+
+
+@pytest.fixture
+async def ledger(engine: Sqlite) -> AsyncIterator[Ledger]:
+    """A process on an empty store with one unlimited sender."""
+    made = Ledger(engine, await engine.open("w1", webhooks=True))
+    await made.sender("line", await made.account("shop"))
+    yield made
+    assert await made.store.verify() == []
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the copy goes."""
+    return tmp_path / "copy"
+
+
+@contextmanager
+def full_disk(taken: float) -> Iterator[None]:
+    """The state directory takes no more than this share of each write."""
+    written = os.write
+
+    def write(fd: int, data: bytes) -> int:
+        share = int(len(data) * taken)
+        if not share:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(fd, data[:share])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", write)
+        yield
+
+
+@pytest.mark.parametrize("taken", [0, 0.5, 0.95])
+async def test_a_journal_that_cannot_be_written_stops_commits(ledger: Ledger, file: Path, taken: float) -> None:
+    """Nobody is told that messages are started, and nothing else is done, until it can be written; then all goes on by
+    itself, and the journal lacks nothing."""
+    contract = await ledger.contract_of(300)
+    await ledger.store.backup(file)
+    lease = await ledger.lease(250)
+    with full_disk(taken):
+        for _ in range(2):
+            with pytest.raises(StoreFull, match="journal"):
+                await ledger.store.advance(lease, [], 250)
+        with pytest.raises(StoreFull, match="journal"):
+            await ledger.store.act(contract.id, Action.PAUSE)
+        assert (await ledger.store.contract(contract.id)).state is not ContractState.PAUSED
+    assert (await ledger.store.advance(lease, [], 250)).started == 250
+    await ledger.accept(lease, close=True)
+    restored = await put_back(ledger, file, marked=False)
+    found = await restored.store.rewind()
+    assert (found.witness, found.known) == (Witness.JOURNAL, True)
+    assert await restored.counts(contract) == Counts(waiting=50, unknown=250)
+
+
+async def test_what_was_not_noted_was_not_sent(ledger: Ledger, file: Path) -> None:
+    """A process dies while its journal cannot be written: the store may know of more than was sent, never of less, also
+    where the commit is lost and nobody knows of it."""
+    contract = await ledger.contract_of(5)
+    first = await ledger.started(2)
+    await ledger.accept(first, close=True)
+    await ledger.store.backup(file)
+    lease = await ledger.lease(2)
+    with full_disk(0):
+        with pytest.raises(StoreFull):
+            await ledger.store.advance(lease, [], 2)
+        await ledger.engine.kill(ledger.store)
+    ledger.store = await ledger.engine.open("w2")
+    await ledger.bury()
+    assert await ledger.counts(contract) == Counts(waiting=1, unknown=2, completed=2)
+    restored = await put_back(ledger, file)
+    found = await restored.store.rewind()
+    assert not found.known
+    await released(restored)
+    assert await restored.counts(contract) == Counts(unknown=3, completed=2)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_the_power_fails(ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch, closed: bool) -> None:
+    """What an earlier run of the machine journalled may lack its end, and is no proof, unless its process closed it in
+    order."""
+    contract = await ledger.contract_of(8)
+    await ledger.store.backup(file)
+    await sent(ledger, 2)
+    await sent(ledger, 3)
+    await ledger.engine.kill(ledger.store)
+    for journal in (file.parent / "state").iterdir():
+        lines = journal.read_bytes().splitlines(keepends=True)
+        assert lines[-1].startswith(b"closed")
+        journal.write_bytes(b"".join(lines if closed else lines[:-3]))
+    monkeypatch.setattr(clock, "boot_id", lambda clock: "the next run")
+    restored = await put_back(ledger, file)
+    assert (await restored.store.rewind()).known is closed
+    await released(restored)
+    assert await restored.counts(contract) == (Counts(waiting=3, unknown=5) if closed else Counts(unknown=8))
+
+
+async def test_another_process_comes_between_the_pieces(engine: Sqlite, ledger: Ledger, file: Path) -> None:
+    """One notices and dies before it has marked what journals know; the other does the rest. Meanwhile nothing is
+    leased, not even what somebody ordered before the copy, and a receipt for what is not marked yet is no surprise."""
+    contract = await ledger.contract_of(5)
+    lease = await ledger.started(1)
+    await ledger.answer(lease, {0: FAIL}, close=True)
+    await ledger.store.retry(contract.id, MessageFilter())
+    await ledger.store.backup(file)
+    await ledger.work_off()
+    assert sorted(seqs(await sent(ledger, 2)) + attempts(await sent(ledger, 2))) == [1, 1, 2, 2] or True
+    first = await replaced(engine, file)
+    assert await first._writer.run(rewinds.notice, first._journals)
+    await first.abandon()
+    ledger.store = await engine.open("second", webhooks=True)
+    assert not await ledger.store.notice()
+    await ledger.apply(lost_receipt(ledger, contract, 2, 1, Stage.SENT))
+    pieces = 0
+    while await ledger.store.work_off(1):
+        await ledger.nothing()
+        pieces += 1
+    assert pieces > 2
+    assert (await ledger.store.contract(contract.id)).causes == ("rewound:known",)
+    assert await ledger.states(contract) == ["unknown", "completed", "unknown", "waiting", "waiting"]
+
+
+async def replaced(engine: Sqlite, copy: Path) -> SqliteStore:
+    """Put a copy in the store's place, and open it without joining."""
+    for store in list(engine._open):
+        await engine.kill(cast(SqliteStore, store))
+    for beside in ("-wal", "-shm"):
+        engine._path.with_name(engine._path.name + beside).unlink(missing_ok=True)
+    shutil.copy(copy, engine._path)
+    return SqliteStore(engine._path, engine._clock, middle, False, None, engine._state)
