@@ -331,3 +331,47 @@ async def test_a_failure_of_a_lost_attempt_is_not_retried_by_itself(watched: Led
     assert await restored.store.retry(contract.id, MessageFilter(), force=True) == 1
     await restored.work_off()
     assert (await restored.lease()).messages[0].attempt > 100
+
+
+async def test_a_receipt_of_a_draft_counts_when_a_person_goes_on_by_name(watched: Ledger, file: Path) -> None:
+    """It was set aside while the contract was a draft here; whoever goes on as if nothing had been sent gets it too."""
+    draft = await watched.contract_of(1, start=False)
+    await watched.store.backup(file)
+    restored = await put_back(watched, file, journals=False)
+    await restored.apply(lost_receipt(restored, draft, 1, 1, Stage.DELIVERED))
+    await restored.store.act(draft.id, Action.START)
+    await restored.store.act(draft.id, Action.RESUME, "rewound")
+    await restored.work_off()
+    assert await restored.handed() == []
+    assert await restored.counts(draft) == Counts(completed=1)
+
+
+@pytest.mark.parametrize("journals", [True, False])
+async def test_the_failure_of_one_lost_attempt_undoes_no_other(watched: Ledger, file: Path, journals: bool) -> None:
+    """Two lost attempts of one message: the first failed after it was sent, the second was sent. Nothing goes again."""
+    contract = await watched.contract_of(1)
+    await watched.settled(contract.id, RETRY)
+    await watched.store.backup(file)
+    await watched.pass_time(10)
+    two = await watched.settled(contract.id, RETRY)
+    await watched.pass_time(10)
+    three = await sent(watched)
+    restored = await put_back(watched, file, journals=journals)
+    await released(restored)
+    for lease, said in ((two, Stage.SENT), (three, Stage.SENT), (two, error(Reaction.RETRY, "131000"))):
+        await restored.apply(restored.receipt(lease, 0, said))
+    await restored.pass_time(10)
+    assert await restored.states(contract) == ["completed"]
+    assert await restored.handed() == []
+
+
+async def test_a_failure_that_comes_again_is_of_before(watched: Ledger, file: Path) -> None:
+    """What was unknown in the copy failed, and was retried in lost history: its failure is no reason to retry it."""
+    contract = await watched.contract_of(1)
+    one = await watched.settled(contract.id, Unknown("timeout"))
+    await watched.store.backup(file)
+    restored = await put_back(watched, file, journals=False)
+    await restored.report(one, 0, FAIL.error)
+    await released(restored)
+    assert await restored.states(contract) == ["failed"]
+    assert await restored.store.retry(None, MessageFilter()) == 0

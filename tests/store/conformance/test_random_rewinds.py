@@ -41,7 +41,7 @@ STEPS = 60
 #: The evidence window, in seconds.
 WINDOW = 60
 #: What can happen next, and how often it does.
-SENDING = {"lease": 14, "advance": 18, "receipts": 10, "pass_time": 6, "settle": 4, "work_off": 5, "kill": 1}
+SENDING = {"lease": 14, "advance": 18, "receipts": 10, "pass_time": 6, "settle": 4, "work_off": 5}
 ORDERS = {"order": 4, "act": 5, "retry": 2, "delete": 0.5}
 WORDS = {"resolve": 1.5, "force": 0.7, "name": 0.4, "restored": 0.3, "go_on": 4, "push": 3}
 WEIGHTS: dict[str, float] = {**SENDING, **ORDERS, **WORDS, "backup": 3, "put_back": 2.5}
@@ -185,11 +185,6 @@ class World:
 
     async def work_off(self) -> None:
         await self.store.work_off(self.chance.randint(1, 4))
-
-    async def kill(self) -> None:
-        await self.ledger.engine.kill(self.store)
-        self.windows.clear()
-        self.ledger.store = await self.ledger.engine.open("again", webhooks=True)
 
     # -- what people do --------------------------------------------------------------------------------------------
 

@@ -404,3 +404,15 @@ async def test_one_receipt_pauses_while_another_is_applied(ledger: Ledger, pausi
     await ledger.store.advance(lease, [], 0, close=True)
     assert await ledger.store.verify() == []
     assert (await ledger.store.message(contract.id, 1)).due_in is not None
+
+
+async def test_one_of_two_ids_fails(ledger: Ledger) -> None:
+    """The provider took one attempt twice, and one of them failed: the person has the other, and gets no third."""
+    contract = await ledger.contract_of(1)
+    lease = await ledger.settled(contract.id, Accepted(b"first"))
+    await ledger.apply(ledger.receipt(lease, 0, SENT, id=b"first"))
+    await ledger.apply(ledger.receipt(lease, 0, SENT, id=b"second"))
+    await ledger.apply(ledger.receipt(lease, 0, HICCUP, id=b"first"))
+    await ledger.pass_time(10)
+    assert await ledger.states(contract) == ["completed"]
+    await ledger.nothing()

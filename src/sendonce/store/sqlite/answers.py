@@ -229,8 +229,8 @@ def _refuse(
     if row.state is _UNKNOWN:
         row.tries -= 1
         drop_unknown(tx, row.key)
-    refuse(tx, head, row, error, retry_after)
     row.answered_at = tx.now
+    refuse(tx, head, row, error, retry_after)
     return True
 
 

@@ -232,6 +232,10 @@ def _resume(tx: Transaction, current: Contract, cause: str) -> None:
             "`sendonce resume-after-restore` goes on safely. To go on as if nothing had been sent, cause "
             f"{left[0]!r} has to be named."
         )
+    stray = tx.one(SQL["last_stray"], (current.id,))[0] if cause.startswith(REWOUND) else None
+    if stray is not None:
+        plan(tx, "thaw", current.no, str(stray))  # receipts that came for it are believed first
+        return
     state = ContractState.PAUSED
     if not left:
         state = ContractState.ACTIVE if current.started_at is not None else ContractState.WAITING

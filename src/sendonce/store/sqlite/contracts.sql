@@ -73,6 +73,10 @@ UPDATE contract SET state = ?2, causes = ?3, served = max(served, coalesce(
     (SELECT min(served) FROM contract WHERE state IN (2, 3) AND no <> ?1), 0))
 WHERE no = ?1;
 
+-- name: last_stray
+-- The last receipt that was set aside for contract ?1.
+SELECT max(id) FROM stray WHERE hash IS NULL AND receipt ->> '$.token.contract' = ?1;
+
 -- name: unstarted
 -- Messages that were never leased, or came back as a range.
 SELECT c.total - c.next_seq + 1 + coalesce((SELECT sum(hi - lo + 1) FROM freed WHERE contract = c.no), 0)

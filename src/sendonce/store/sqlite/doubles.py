@@ -5,14 +5,14 @@ from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, load_earlier
 from sendonce.store.sqlite.transaction import Transaction
 
 #: Values of `doubled`: counted for its attempts, which a later failure can take back, or for its ids.
-_ATTEMPTS, _IDS = 1, 2
+_ATTEMPTS, BY_IDS = 1, 2
 
 
 def count_doubles(tx: Transaction, row: MessageRow, other_id: bool = False) -> bool:
     """Look whether the message is a duplicate by now, and count it once. True when the row was marked."""
     if row.doubled or not (other_id or _accepted_earlier(tx, row) + _accepted(row) > 1):
         return False
-    row.doubled = _IDS if other_id else _ATTEMPTS
+    row.doubled = BY_IDS if other_id else _ATTEMPTS
     tx.add(row.key >> SEQ_BITS, "doubled", 1)
     return True
 

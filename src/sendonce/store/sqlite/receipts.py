@@ -11,7 +11,7 @@ from sendonce.domain.state import MessageState, Stage
 from sendonce.store.protocol import Applied, Post
 from sendonce.store.sqlite import answers as answers_
 from sendonce.store.sqlite import leases
-from sendonce.store.sqlite.doubles import another_accepted, count_doubles, uncount_double
+from sendonce.store.sqlite.doubles import BY_IDS, another_accepted, count_doubles, uncount_double
 from sendonce.store.sqlite.evidence import note_flow
 from sendonce.store.sqlite.ids import find_by_id, id_entry, keep_stray, note_unexplained, save_ids, take_strays
 from sendonce.store.sqlite.leases import OpenLease
@@ -184,6 +184,8 @@ def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -
 def _fail(tx: Transaction, row: MessageRow, receipt: Receipt, error: DeliveryError) -> bool:
     """The provider says it failed after all. Counts once, and not against a proof of delivery."""
     noted = _note_id(tx, row, receipt)
+    if row.doubled == BY_IDS or (receipt.provider_id and row.provider_id != receipt.provider_id.hex().upper()):
+        return noted  # it was taken twice, and the other one did not fail
     if row.stage is not None and (row.stage == REFUSED_BY_RECEIPT or row.stage >= Stage.DELIVERED):
         return noted
     if row.state not in (_ACTIVE, _UNKNOWN, _COMPLETED):

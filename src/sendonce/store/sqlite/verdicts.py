@@ -40,6 +40,9 @@ def refuse(
     tx.move(head.no, row.state, state)
     row.state, row.tries, row.error = state, verdict.tries, error_json(error)
     row.due = tx.now + round(verdict.wait * 1000) if state is _DELAYED else None
+    frozen_since = tx.one(SQL["frozen_since"], (head.no,))[0]
+    if frozen_since is not None:
+        row.answered_at = frozen_since  # nothing starts while it stands still: it is an attempt of before
     react(tx, head, row.sender, error)
 
 
