@@ -92,7 +92,7 @@ def stop_and_continue(rig: Rig, chance: random.Random) -> list[str]:
     for turn in range(5):
         rig.provider.wait_given(800 * turn + chance.randrange(200, 800))
         stopped = workers[turn % 2]
-        stopped.signal(signal.SIGSTOP)
+        rig.stop(stopped)
         rig.wait(lambda seen: seen.unknown > 0 or seen.open == 0, "its lease runs out")
         stopped.signal(signal.SIGCONT)
     rig.settle()
