@@ -1,10 +1,14 @@
 """Journals: what they note, and what can still be read of them after a crash, a full disk or a gap."""
 
+import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from sendonce.domain.errors import StoreUnusable
 from sendonce.store import journal
 from sendonce.store.journal import Journals, Moment, Started
 
@@ -24,13 +28,23 @@ def at(commit: int, branch: str = "main", fork: int = 0, before: frozenset[str] 
     return Moment(commit, branch, fork, before)
 
 
+def note(one: Journals, moment: Moment, started: Sequence[Started]) -> None:
+    """As the store does: the file is there before the commit is made."""
+    one.begin(moment)
+    one.note(moment, started)
+
+
+def behind(one: Journals, moment: Moment) -> bool:
+    return moment.behind(one.ends())
+
+
 def test_what_is_noted_is_read(folder: Path) -> None:
     """Ranges are merged, attempts count by their latest, and only what came after the asked moment."""
     one = journals(folder)
-    one.note(at(1), [Started("c", (1, 10))])
-    one.note(at(2), [Started("c", (11, 20)), Started("d", None, [(3, 2), (7, 2)])])
-    one.note(at(3), [])
-    one.note(at(4), [Started("c", (21, 25)), Started("d", None, [(3, 3)])])
+    note(one, at(1), [Started("c", (1, 10))])
+    note(one, at(2), [Started("c", (11, 20)), Started("d", None, [(3, 2), (7, 2)])])
+    note(one, at(3), [])
+    note(one, at(4), [Started("c", (21, 25)), Started("d", None, [(3, 3)])])
     since = journals(folder, "b").since(at(1))
     assert (since.last, since.whole) == (4, True)
     assert since.ranges == {"c": [(11, 25)]}
@@ -41,11 +55,11 @@ def test_what_is_noted_is_read(folder: Path) -> None:
 def test_processes_share_the_counting(folder: Path) -> None:
     """Commits of several processes make one sequence; another store in the same folder is none of it."""
     one, two, other = journals(folder, "a"), journals(folder, "b"), journals(folder, "a", "other")
-    one.note(at(1), [])
-    two.note(at(2), [Started("c", (1, 2))])
-    one.note(at(3), [])
-    other.note(at(900), [])
-    assert (one.behind(at(3)), one.behind(at(2))) == (False, True)
+    note(one, at(1), [])
+    note(two, at(2), [Started("c", (1, 2))])
+    note(one, at(3), [])
+    note(other, at(900), [])
+    assert (behind(one, at(3)), behind(one, at(2))) == (False, True)
     assert one.since(at(1)).whole
 
 
@@ -55,13 +69,13 @@ def test_a_missing_commit_shows(folder: Path, missing: int) -> None:
     one = journals(folder)
     for number in (1, 2, 3):
         if number != missing:
-            one.note(at(number), [])
+            note(one, at(number), [])
     assert not one.since(at(1)).whole
 
 
 def test_without_journals_nothing_is_known(folder: Path) -> None:
     """No folder is no witness."""
-    assert not journals(folder).behind(at(0))
+    assert not behind(journals(folder), at(0))
     assert not journals(folder).since(at(0)).whole
     assert not folder.exists()
 
@@ -69,22 +83,22 @@ def test_without_journals_nothing_is_known(folder: Path) -> None:
 def test_another_branch_is_lost_history(folder: Path) -> None:
     """Numbers of two branches are not compared: all that is on a branch which did not lead here happened since."""
     one = journals(folder)
-    one.note(at(1), [Started("c", (1, 1))])
-    one.note(at(2), [Started("c", (2, 2))])
-    one.note(at(2, "later", 1), [Started("c", (3, 3))])
-    assert one.behind(at(2))
+    note(one, at(1), [Started("c", (1, 1))])
+    note(one, at(2), [Started("c", (2, 2))])
+    note(one, at(2, "later", 1), [Started("c", (3, 3))])
+    assert behind(one, at(2))
     since = one.since(at(1))
     assert (since.whole, since.ranges) == (True, {"c": [(2, 3)]})
     here = at(2, "later", 1, frozenset({"main"}))
-    assert not one.behind(here)
+    assert not behind(one, here)
     assert one.since(here).ranges == {}
 
 
 def test_a_gap_on_another_branch_shows(folder: Path) -> None:
     """Its first commit is missing: it may have started anything."""
     one = journals(folder)
-    one.note(at(1), [])
-    one.note(at(3, "later", 1), [])
+    note(one, at(1), [])
+    note(one, at(3, "later", 1), [])
     assert not one.since(at(1)).whole
 
 
@@ -92,31 +106,73 @@ def test_a_gap_on_another_branch_shows(folder: Path) -> None:
 def test_what_the_power_may_have_taken(folder: Path, closed: bool) -> None:
     """Lines that an earlier run of the machine wrote are all there if it closed its file; else some may be lost."""
     before = journals(folder, boot="earlier-boot")
-    before.note(at(1), [])
-    before.note(at(2), [])
+    note(before, at(1), [])
+    note(before, at(2), [])
     if closed:
         before.close()
     assert journals(folder).since(at(1)).whole is closed
+
+
+def test_a_closed_file_says_nothing_of_another(folder: Path) -> None:
+    """One process closed its file in order, another's may lack its end since the power failed, whichever noted more:
+    what it started is not known, until a later run of the machine notes a commit, and none is missing before that."""
+    one, two = journals(folder, "a", boot="earlier-boot"), journals(folder, "b", boot="earlier-boot")
+    note(one, at(1), [])
+    note(two, at(2), [])
+    note(one, at(3), [])
+    one.close()
+    assert not journals(folder).since(at(1)).whole
+    note(two, at(4), [])
+    assert not journals(folder).since(at(1)).whole
+    later = journals(folder, "c", boot="later-boot")
+    note(later, at(5), [])
+    later.close()
+    assert journals(folder).since(at(1)).whole
+    note(later, at(7), [])
+    later.close()
+    assert not journals(folder).since(at(1)).whole
+
+
+def test_a_file_that_lost_all_its_lines(folder: Path) -> None:
+    """Its beginning is on the disk before anything is noted in it, and shows that there was something."""
+    one, two = journals(folder, "a", boot="earlier-boot"), journals(folder, "b", boot="earlier-boot")
+    note(one, at(1), [])
+    one.close()
+    assert journals(folder).since(at(1)).whole
+    two.begin(at(2))
+    assert not journals(folder).since(at(1)).whole
+    note(journals(folder, "c"), at(2), [])
+    assert journals(folder).since(at(1)).whole
+
+
+def test_lost_branches_are_named(folder: Path) -> None:
+    """Each other branch that something was noted on, with the commit that it began after."""
+    one = journals(folder)
+    note(one, at(5), [])
+    note(one, at(6, "lost", 5), [])
+    one.begin(at(6, "empty", 5))
+    assert one.since(at(5)).lost == {"lost": 5}
+    assert one.ends() == {"main": 5, "lost": 6}
 
 
 @pytest.mark.parametrize("lost", [1, 2, 9, 30])
 def test_a_line_that_was_cut_off_is_no_line(folder: Path, lost: int) -> None:
     """However much of it is left: a range must not be read shorter than it was."""
     one = journals(folder)
-    one.note(at(1), [])
-    one.note(at(2), [Started("c", (1, 250))])
+    note(one, at(1), [])
+    note(one, at(2), [Started("c", (1, 250))])
     (path,) = folder.iterdir()
     content = path.read_bytes()
     path.write_bytes(content[:-lost])
     if lost > 1:
-        assert not one.behind(at(1))
+        assert not behind(one, at(1))
         assert one.since(at(1)).ranges == {}
 
 
 def test_a_full_disk_stops_everything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that cannot be written is an error, and comes first when there is space again; nothing is missing then."""
     one = journals(folder)
-    one.note(at(1), [])
+    note(one, at(1), [])
     written = os.write
 
     def half(fd: int, data: bytes) -> int:
@@ -124,12 +180,12 @@ def test_a_full_disk_stops_everything(folder: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "write", half)
     with pytest.raises(OSError, match="only a part"):
-        one.note(at(2), [Started("c", (1, 250))])
+        note(one, at(2), [Started("c", (1, 250))])
     with pytest.raises(OSError, match="only a part"):
         one.flush()
     monkeypatch.setattr(os, "write", written)
     one.flush()
-    one.note(at(3), [])
+    note(one, at(3), [])
     since = one.since(at(1))
     assert (since.last, since.whole, since.ranges) == (3, True, {"c": [(1, 250)]})
 
@@ -140,34 +196,71 @@ def test_a_first_line_that_was_cut_off(folder: Path, monkeypatch: pytest.MonkeyP
     written = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: written(fd, data[:5]))
     with pytest.raises(OSError, match="only a part"):
-        one.note(at(1), [])
+        one.begin(at(1))
     monkeypatch.setattr(os, "write", written)
-    one.note(at(2), [])
+    note(one, at(1), [])
+    note(one, at(2), [])
     assert one.since(at(1)).whole
 
 
 def test_a_line_longer_than_what_is_read_first(folder: Path) -> None:
     """The last commit is found whatever it started, and no number in the middle of a line is taken for one."""
     one = journals(folder)
-    one.note(at(7), [])
-    one.note(at(8), [Started(f"contract{n}", None, [(seq, 2) for seq in range(100_000, 102_000)]) for n in range(5)])
-    assert (one.behind(at(7)), one.behind(at(8))) == (True, False)
+    note(one, at(7), [])
+    note(one, at(8), [Started(f"contract{n}", None, [(seq, 2) for seq in range(100_000, 102_000)]) for n in range(5)])
+    assert (behind(one, at(7)), behind(one, at(8))) == (True, False)
 
 
 def test_files_are_small_and_old_ones_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new file begins beyond a size; of many the oldest are deleted, and readers see all that is left."""
     monkeypatch.setattr(journal, "FILE_SIZE", 200)
-    monkeypatch.setattr(journal, "KEEP_FILES", 3)
     one = journals(folder)
     for number in range(1, 61):
-        one.note(at(number), [Started("contract", (number, number))])
+        note(one, at(number), [Started("contract", (number, number))])
     files = sorted(folder.iterdir(), key=lambda path: int(path.stem.rpartition("-")[2]))
     assert len(files) > 5
     for age, path in enumerate(reversed(files)):
         os.utime(path, (1_700_000_000 - age, 1_700_000_000 - age))
     monkeypatch.setattr(journal, "KEEP_AGE", 10**12)
+    monkeypatch.setattr(journal, "KEEP_FILES", 3)
     one.tidy()
     assert sorted(folder.iterdir()) == sorted(files[-3:])
-    assert one.behind(at(59))
+    assert behind(one, at(59))
     assert not one.since(at(1)).whole
     assert one.since(at(58)).whole
+
+
+def test_a_file_that_begins_tidies_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that runs for long keeps no more than one that starts again and again."""
+    monkeypatch.setattr(journal, "FILE_SIZE", 200)
+    monkeypatch.setattr(journal, "KEEP_SIZE", 1000)
+    one = journals(folder)
+    for number in range(1, 200):
+        note(one, at(number), [Started("contract", (number, number))])
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1400
+
+
+def test_many_ranges_in_any_order(folder: Path) -> None:
+    """Windows that run side by side come to as few ranges as one after the other."""
+    one = journals(folder)
+    for number, low in enumerate([*range(1, 10_000, 4), *range(3, 10_000, 4)], 1):
+        note(one, at(number), [Started("c", (low, low + 1))])
+    assert one.since(at(0, "later", 0)).ranges == {"c": [(1, 10_000)]}
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_journal_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """It is an error that names what cannot be read and says what to do: silence would pass for lost history."""
+    one = journals(folder)
+    note(one, at(1), [])
+    (path,) = folder.iterdir()
+
+    def refuse(*args: object, **named: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(*((Path, "open") if what == "file" else (os, "listdir")), refuse)
+    named = path if what == "file" else folder
+    for reading in (one.ends, lambda: one.since(at(1))):
+        with pytest.raises(StoreUnusable, match=rf"{named} cannot be read \(Permission denied\).* own it"):
+            reading()
+    one.tidy()

@@ -12,17 +12,23 @@ older than that of a journal was put back to an earlier state, and the lines bet
 
 History has *branches*: where a store lost some of it, a new one begins, so that a number means one commit only. A line
 ends with a checksum, and counts only with it.
+
+A file's first line is synced before anything is noted in it. So a power failure can take the end of a file, but not the
+trace that there was one.
 """
 
 import os
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import structlog
+
+from sendonce.domain.errors import StoreError, StoreUnusable
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +38,10 @@ FILE_SIZE = 8 * 2**20
 KEEP_AGE, KEEP_SIZE, KEEP_FILES = 30 * 24 * 3600, 64 * 2**20, 2000
 #: The last line of a file is looked for in this many bytes at its end first.
 _TAIL = 64 * 2**10
+#: Commit numbers are kept as bits, so many in one integer.
+_BLOCK = 1024
+#: Ranges of messages are merged whenever there are twice as many as after the last time, and more than this.
+_RANGES = 1000
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -50,20 +60,29 @@ class Started(msgspec.Struct, frozen=True):
 
 class Moment(msgspec.Struct, frozen=True):
     """A moment of a store's history: its last commit, on a branch that began after commit `fork`. `before` are the
-    branches that led there."""
+    branches that led there, and those that are known to be lost."""
 
     commit: int
     branch: str
     fork: int
     before: frozenset[str] = frozenset()
 
+    def behind(self, ends: Mapping[str, int]) -> bool:
+        """Journals with these ends know of commits that the store does not. The moment has to be read after them: what
+        was noted then is in the store, unless it was lost."""
+        return any(
+            last > self.commit if branch == self.branch else branch not in self.before for branch, last in ends.items()
+        )
+
 
 class Since(msgspec.Struct):
-    """What journals know of the time after a moment. `last` is the latest commit on its branch. `whole` when they know
-    all of it: no commit is missing, on this branch or on another. For each contract that had messages started: ranges
-    of first attempts, merged and in order, and the latest attempt by seq of those that were named one by one."""
+    """What journals know of the time after a moment. `last` is the latest commit on its branch, `lost` are the other
+    branches that were read, with the commit after which each began. `whole` when they know all of it: no commit is
+    missing, on this branch or on another. For each contract that had messages started: ranges of first attempts, merged
+    and in order, and the latest attempt by seq of those that were named one by one."""
 
     last: int = 0
+    lost: dict[str, int] = msgspec.field(default_factory=dict)
     whole: bool = False
     ranges: dict[str, list[tuple[int, int]]] = msgspec.field(default_factory=dict)
     attempts: dict[str, dict[int, int]] = msgspec.field(default_factory=dict)
@@ -90,6 +109,7 @@ class Journals:
         self._boot = boot
         self._fd: int | None = None
         self._branch = ""
+        self._begun = False  # the file's first line is synced
         self._size = 0
         self._files = 0
         self._pending = b""
@@ -97,13 +117,27 @@ class Journals:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def note(self, moment: Moment, started: Sequence[Started]) -> None:
-        """Append a commit. OSError when it cannot be written: then nothing may act on the commit, and `flush` has to
-        succeed first."""
-        if self._fd is None or self._size >= FILE_SIZE or self._branch != moment.branch:
+    def begin(self, moment: Moment) -> None:
+        """Have a file for a commit that is about to be made. OSError when there can be none: nothing must be committed
+        then."""
+        if self._branch != moment.branch or self._size >= FILE_SIZE:
+            full = self._size >= FILE_SIZE
             self.close()
+            if full:
+                self.tidy()
             self._branch = moment.branch
-            self._pending += _line(f"branch {moment.branch} {moment.fork} {self._boot}")
+            self._pending = _line(f"branch {moment.branch} {moment.fork} {self._boot}")
+        elif self._begun:
+            return
+        self.flush()
+        assert self._fd is not None
+        os.fsync(self._fd)
+        _sync_folder(self._folder)
+        self._begun = True
+
+    def note(self, moment: Moment, started: Sequence[Started]) -> None:
+        """Append a commit, for which a file was begun. OSError when it cannot be written: then nothing may act on the
+        commit, and `flush` has to succeed first."""
         self._pending += _line(" ".join([str(moment.commit), *(each.text() for each in started)]))
         self.flush()
 
@@ -143,60 +177,66 @@ class Journals:
         finally:
             os.close(self._fd)
             self._fd = None
+            self._branch, self._begun, self._size = "", False, 0
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def behind(self, moment: Moment) -> bool:
-        """Some journal knows of commits that a store at this moment does not. Reads the ends of the files only."""
+    def ends(self) -> dict[str, int]:
+        """The last commit of each branch that something was noted on. Reads the ends of the files only."""
+        ends: dict[str, int] = {}
         for path in self._paths():
             head = _head(path)
             last = None if head is None else _last_commit(path)
-            if head is None or last is None:
-                continue
-            if head.branch == moment.branch:
-                if last > moment.commit:
-                    return True
-            elif head.branch not in moment.before:
-                return True
-        return False
+            if head is not None and last is not None:
+                ends[head.branch] = max(last, ends.get(head.branch, 0))
+        return ends
 
     def since(self, moment: Moment) -> Since:
         """What happened that a store at this moment does not know of. Reads everything."""
-        branches: defaultdict[str, _Branch] = defaultdict(_Branch)
+        # Its own branch has to know the moment itself: that shows that its journals are of that time.
+        own = _Branch(moment.commit - 1)
+        branches = {moment.branch: own}
+        found = Since()
+        ranges: defaultdict[str, _Ranges] = defaultdict(_Ranges)
         for path in self._paths():
             head = _head(path)
             if head is None or head.branch in moment.before:
                 continue
-            _read_file(path, head, self._boot, branches[head.branch])
-        found = Since(whole=True)
-        ranges: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-        # Its own branch has to know the moment itself: that shows that its journals are of that time.
-        own = branches.setdefault(moment.branch, _Branch())
-        own.fork = moment.commit - 1
-        for branch in branches.values():
-            if branch is own or branch.numbers:
-                found.whole = found.whole and branch.whole()
-            for number, started in branch.started:
-                for each in started if branch is not own or number > moment.commit else ():
+            branch = branches.setdefault(head.branch, _Branch(head.fork))
+            for number, started in branch.read(path, head.boot):
+                if branch is own and number <= moment.commit:
+                    continue
+                for each in map(_started, started):
                     if each.range is not None:
-                        ranges[each.contract].append(each.range)
+                        ranges[each.contract].add(*each.range)
                     latest = found.attempts.setdefault(each.contract, {}) if each.attempts else {}
                     for seq, attempt in each.attempts:
                         latest[seq] = max(latest.get(seq, 0), attempt)
-        found.last = max(own.numbers, default=0)
-        found.ranges = {contract: _merged(of_it) for contract, of_it in ranges.items()}
+        found.last = own.last
+        found.lost = {id_: branch.fork for id_, branch in branches.items() if branch is not own and branch.last}
+        found.whole = all(branch.whole(self._boot) for branch in branches.values() if branch is own or branch.last)
+        found.ranges = {contract: of_it.merged() for contract, of_it in ranges.items()}
         return found
 
     def tidy(self) -> None:
         """Delete files that are too old, or beyond what is kept."""
         size = 0
-        for kept, path in enumerate(sorted(self._paths(), key=_changed_at, reverse=True)):
-            size += _size(path)
-            if kept >= KEEP_FILES or size > KEEP_SIZE or time.time() - _changed_at(path) > KEEP_AGE:
-                path.unlink(missing_ok=True)
+        try:
+            for kept, path in enumerate(sorted(self._paths(), key=_changed_at, reverse=True)):
+                size += _size(path)
+                if kept >= KEEP_FILES or size > KEEP_SIZE or time.time() - _changed_at(path) > KEEP_AGE:
+                    path.unlink(missing_ok=True)
+        except (OSError, StoreError) as error:  # what is kept for too long takes space, and nothing else
+            log.warning("journals_not_tidied", folder=str(self._folder), error=str(error))
 
     def _paths(self) -> list[Path]:
-        return list(self._folder.glob(f"{self._store}-*.journal"))
+        with _reading(self._folder):
+            return [
+                self._folder / name
+                for name in os.listdir(self._folder)
+                if name.startswith(f"{self._store}-") and name.endswith(".journal")
+            ]
+        return []
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -208,32 +248,67 @@ class _Head(msgspec.Struct, frozen=True):
 
 
 class _Branch:
-    """What is known of one branch: the numbers of its commits, and those that started something."""
+    """What is known of one branch: the commits after `fork`, the last of all and which run of the machine wrote it, and
+    the files that an earlier run wrote and did not close, each by its run and its last commit (0 for none)."""
+
+    def __init__(self, fork: int) -> None:
+        self.fork = fork
+        self.last = 0
+        self._last_boot = ""
+        self._blocks: dict[int, int] = {}
+        self._unclosed: list[tuple[str, int]] = []
+
+    def read(self, path: Path, boot: str) -> Iterator[tuple[int, list[str]]]:
+        """Read a file of this branch: the number of each commit, and what it started."""
+        last, closed = 0, False
+        for words in _lines(path):
+            closed = words[0] == "closed"
+            if words[0].isdigit():
+                last = int(words[0])
+                if last > self.fork:
+                    block, bit = divmod(last, _BLOCK)
+                    self._blocks[block] = self._blocks.get(block, 0) | 1 << bit
+                yield last, words[1:]
+        if not closed:
+            self._unclosed.append((boot, last))
+        self.last, self._last_boot = max((self.last, self._last_boot), (last, boot))
+
+    def whole(self, boot: str) -> bool:
+        """No commit is missing from after the fork to its end; `boot` is this run of the machine.
+
+        A lost line shows as a gap, unless it stood behind the last one of the branch. Only a power failure takes lines,
+        from files that are not closed. Runs of the machine follow each other, and so do their commits: a run's lost
+        lines stood behind the last one only if that is of the same run, or if nothing is left to tell when it was."""
+        cut = self._last_boot != boot and any(run == self._last_boot or not last for run, last in self._unclosed)
+        numbers = sum(block.bit_count() for block in self._blocks.values())
+        return self.last > self.fork and numbers == self.last - self.fork and not cut
+
+
+class _Ranges:
+    """Ranges of seqs that come in nearly any order, merged as they come."""
 
     def __init__(self) -> None:
-        self.fork = 0
-        self.numbers: set[int] = set()
-        self.started: list[tuple[int, list[Started]]] = []
-        self.end: tuple[int, bool] = (0, False)  # the last commit, and whether none can be lost behind it
+        self._ranges: list[tuple[int, int]] = []
+        self._room = _RANGES
 
-    def whole(self) -> bool:
-        """No commit is missing from after the fork to its end."""
-        numbers = [number for number in self.numbers if number > self.fork]
-        return bool(numbers) and len(numbers) == max(numbers) - self.fork and self.end[1]
+    def add(self, low: int, high: int) -> None:
+        if self._ranges and self._ranges[-1][1] + 1 == low:
+            self._ranges[-1] = (self._ranges[-1][0], high)
+            return
+        self._ranges.append((low, high))
+        if len(self._ranges) > self._room:
+            self._ranges = self.merged()
+            self._room = max(_RANGES, 2 * len(self._ranges))
 
-
-def _read_file(path: Path, head: _Head, boot: str, branch: _Branch) -> None:
-    last, closed = 0, False
-    for words in _lines(path):
-        closed = words[0] == "closed"
-        if not words[0].isdigit():
-            continue
-        last = int(words[0])
-        branch.numbers.add(last)
-        if len(words) > 1:
-            branch.started.append((last, [_started(word) for word in words[1:]]))
-    branch.fork = head.fork
-    branch.end = max(branch.end, (last, closed or head.boot == boot))
+    def merged(self) -> list[tuple[int, int]]:
+        """In order, none touching another."""
+        merged: list[tuple[int, int]] = []
+        for low, high in sorted(self._ranges):
+            if merged and low <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+            else:
+                merged.append((low, high))
+        return merged
 
 
 def _line(text: str) -> bytes:
@@ -242,8 +317,8 @@ def _line(text: str) -> bytes:
 
 def _words(line: bytes) -> list[str] | None:
     """The words of a line without its checksum; None for one that is cut off or none of ours."""
-    text, _, sum_ = line.rpartition(b" ~")
-    if not text or sum_ != f"{zlib.crc32(text):08x}".encode():
+    text, _, sum_ = line.rstrip(b"\n").rpartition(b" ~")
+    if not text or sum_ != b"%08x" % zlib.crc32(text):
         return None
     return text.decode().split(" ")
 
@@ -257,23 +332,32 @@ def _started(word: str) -> Started:
     return Started(contract, None, [(int(seq), int(attempt)) for seq, attempt in pairs])
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """One that is gone has nothing to read: another process tidies too. StoreUnusable where it cannot be read."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:  # another process tidies too
+        yield
+    except FileNotFoundError:
         return
-    for line in content.split(b"\n"):
-        words = _words(line)
-        if words is not None:
-            yield words
+    except OSError as error:
+        raise StoreUnusable(
+            f"{path} cannot be read ({error.strerror}), and without it nobody knows whether the store lost history: "
+            "let the user that runs this process own it."
+        ) from error
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    with _reading(path), path.open("rb") as file:
+        for line in file:
+            words = _words(line)
+            if words is not None:
+                yield words
 
 
 def _head(path: Path) -> _Head | None:
-    try:
-        with path.open("rb") as file:
-            lines = file.read(4096).split(b"\n")
-    except FileNotFoundError:
-        return None
+    lines: list[bytes] = []
+    with _reading(path), path.open("rb") as file:
+        lines = file.read(4096).split(b"\n")
     for line in lines:  # the first try may have been cut off
         words = _words(line)
         if words is not None and words[0] == "branch":
@@ -285,12 +369,10 @@ def _last_commit(path: Path) -> int | None:
     """The number of the last commit in a file; None where there is none."""
     size = _size(path)
     for start in (max(0, size - _TAIL), 0):
-        try:
-            with path.open("rb") as file:
-                file.seek(start)
-                lines = file.read().split(b"\n")
-        except FileNotFoundError:
-            return None
+        lines: list[bytes] = []
+        with _reading(path), path.open("rb") as file:
+            file.seek(start)
+            lines = file.read().split(b"\n")
         # A line that begins before `start` has no checksum of its rest.
         for line in reversed(lines):
             words = _words(line)
@@ -313,11 +395,9 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if merged and low <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
-        else:
-            merged.append((low, high))
-    return merged
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -195,6 +195,30 @@ async def test_a_copy_can_be_put_back_twice(watched: Ledger, file: Path) -> None
     assert await twice.counts(contract) == Counts(waiting=2, unknown=4)
 
 
+async def test_lost_history_is_noticed_once(watched: Ledger, file: Path) -> None:
+    """However often it is started after a copy was put back twice: it knows what it lost. What it loses then is noticed
+    like the first."""
+    contract = await watched.contract_of(9)
+    await watched.store.backup(file)
+    ledger = watched
+    for _ in range(2):
+        await sent(ledger, 2)
+        ledger = await put_back(ledger, file)
+        await released(ledger)
+    noticed = (await ledger.store.rewind()).noticed_at
+    for _ in range(3):
+        await ledger.pass_time(1)
+        await ledger.engine.close(ledger.store)
+        ledger.store = await ledger.engine.open("again", webhooks=True)
+        found = await ledger.store.rewind()
+        assert (found.noticed_at, found.contracts) == (noticed, ())
+    assert seqs(await sent(ledger, 2)) == [5, 6]
+    ledger = await put_back(ledger, file, marked=False)
+    found = await ledger.store.rewind()
+    assert (found.witness, found.known) == (Witness.JOURNAL, True)
+    assert await ledger.counts(contract) == Counts(waiting=3, unknown=6)
+
+
 async def test_a_journal_with_a_gap_is_no_proof(watched: Ledger, file: Path, tmp_path: Path) -> None:
     """If only one commit is missing, it may have been the one that started something: all is in doubt."""
     contract = await watched.contract_of(4)

@@ -1,6 +1,7 @@
 """The store and its journals: nothing acts on a commit that they did not note, and what they note holds when several
 processes, the disk or the power come in between."""
 
+import asyncio
 import errno
 import os
 import shutil
@@ -15,8 +16,9 @@ from sendonce.domain.contract import Counts
 from sendonce.domain.errors import StoreFull
 from sendonce.domain.rewind import Witness
 from sendonce.domain.state import ContractState, Stage
+from sendonce.store.journal import Moment, Since
 from sendonce.store.protocol import Action, MessageFilter
-from sendonce.store.sqlite import clock, rewinds
+from sendonce.store.sqlite import clock
 from sendonce.store.sqlite.engine import SqliteStore
 
 from ..conformance.rewound import lost_receipt, put_back, released, sent
@@ -106,6 +108,35 @@ async def test_what_was_not_noted_was_not_sent(ledger: Ledger, file: Path) -> No
     assert await restored.counts(contract) == Counts(unknown=3, completed=2)
 
 
+async def test_a_busy_store_that_notices(engine: Sqlite, ledger: Ledger, file: Path) -> None:
+    """Another process commits while journals are read: what it does is no lost history, and keeps nobody from noticing;
+    nor does one that notices first."""
+    contract = await ledger.contract_of(6)
+    await ledger.store.backup(file)
+    await sent(ledger, 2)
+    first = await replaced(engine, file)
+    second = SqliteStore(engine._path, engine._clock, middle, False, None, engine._state)
+    ledger.store = first
+    read, commits = first._journals.since, 0
+
+    def since(moment: Moment) -> Since:
+        nonlocal commits
+        commits += 1
+        done = asyncio.run_coroutine_threadsafe(second.beat() if commits == 1 else second.notice(), loop)
+        done.result(10)
+        return read(moment)
+
+    loop = asyncio.get_running_loop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(first._journals, "since", since)
+        assert await first.notice()
+    assert (await first.rewind()).known
+    assert not await second.notice()
+    assert await ledger.counts(contract) == Counts(waiting=4, unknown=2)
+    await second.abandon()
+    engine._open.append(first)
+
+
 @pytest.mark.parametrize("closed", [True, False])
 async def test_the_power_fails(ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch, closed: bool) -> None:
     """What an earlier run of the machine journalled may lack its end, and is no proof, unless its process closed it in
@@ -138,7 +169,7 @@ async def test_another_process_comes_between_the_pieces(engine: Sqlite, ledger: 
     lost = [await sent(ledger, 2), await sent(ledger, 2)]
     assert sorted(attempts(window) for window in lost) == [[1, 1], [2]]
     first = await replaced(engine, file)
-    assert await first._writer.run(rewinds.notice, first._journals)
+    assert await first._look_back()
     await first.abandon()
     ledger.store = await engine.open("second", webhooks=True)
     assert not await ledger.store.notice()

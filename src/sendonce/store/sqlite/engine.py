@@ -21,7 +21,7 @@ from sendonce.domain.rewind import Rewind
 from sendonce.domain.sender import Account, Sender
 from sendonce.domain.state import ContractState
 from sendonce.domain.unknown import UnknownFilter, UnknownView
-from sendonce.store.journal import Journals
+from sendonce.store.journal import Journals, Since
 from sendonce.store.protocol import (
     Action,
     Applied,
@@ -115,9 +115,10 @@ class SqliteStore:
 
     async def close(self) -> None:
         """See `Store.close`."""
-        await self._writer.run(instances.leave)
-        await self.abandon()
-        self._locks.drop(self.instance)
+        try:
+            await self._writer.run(instances.leave)
+        finally:
+            await self.abandon()
 
     async def abandon(self) -> None:
         """Let go of the file as a killed process does: leases stay, for others to find."""
@@ -306,12 +307,26 @@ class SqliteStore:
 
     async def notice(self) -> bool:
         """See `Rewinds.notice`."""
-        if not await self._writer.run(rewinds.notice, self._journals):
+        if not await self._look_back():
             return False
         # What journals know is marked before anything else: a receipt that comes then is no surprise.
         while await self.work_off():
             pass
         return True
+
+    async def _look_back(self) -> bool:
+        """Freeze everything if the store has lost history. Journals are read before the transaction, since they are
+        long, and again when somebody else noticed something meanwhile."""
+        while True:
+            ends = await asyncio.to_thread(self._journals.ends) if self._journals is not None else {}
+            found = await self._readers.run(rewinds.standing)
+            if not found.copied and not found.moment.behind(ends):
+                return False
+            since = Since()
+            if self._journals is not None:
+                since = await asyncio.to_thread(self._journals.since, found.moment)
+            if await self._writer.run(rewinds.notice, found, since):
+                return True
 
     async def restored(self) -> int:
         """See `Rewinds.restored`."""

@@ -16,7 +16,7 @@ from sendonce.domain.contract import Contract
 from sendonce.domain.errors import NotFound
 from sendonce.domain.rewind import FrozenContract, Rewind, Witness
 from sendonce.domain.state import ContractState
-from sendonce.store.journal import Journals, Moment, Since
+from sendonce.store.journal import Moment, Since
 from sendonce.store.sqlite import contracts as contracts_
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.plans import plan
@@ -49,18 +49,34 @@ class Marks(msgspec.Struct, frozen=True):
     attempts: tuple[tuple[int, int], ...] = ()
 
 
-def notice(tx: Transaction, journals: Journals | None) -> bool:
-    """Find out whether the store is a copy, or behind a journal; if so, freeze its contracts. True if it was."""
-    copied = tx.one(SQL["copied"])[0]
+class Standing(msgspec.Struct, frozen=True):
+    """Where the store stands in history, and whether it carries the mark of a copy."""
+
+    moment: Moment
+    copied: bool
+
+
+def standing(tx: Transaction) -> Standing:
     commit, branch, fork, before = tx.one(SQL["moment"])
     moment = Moment(commit, branch, fork, frozenset(msgspec.json.decode(before)))
-    if not copied and (journals is None or not journals.behind(moment)):
+    return Standing(moment, bool(tx.one(SQL["copied"])[0]))
+
+
+def notice(tx: Transaction, found: Standing, since: Since) -> bool:
+    """The store was found to be a copy or behind a journal: freeze its contracts. `since` is what journals know of the
+    time after that moment. False, and nothing is done, when the store is on another branch by now: somebody else
+    noticed something, and it has to be looked at again. What others committed on this branch meanwhile does no harm:
+    what happened since an earlier moment is all that happened since a later one, and more, and marking what the store
+    knows changes nothing."""
+    now = standing(tx).moment
+    if now.branch != found.moment.branch or now.commit < found.moment.commit:
         return False
     # Its leases are those of processes that know another future of it.
     for lease in leases.all_open(tx):
         leases.end(tx, lease, "crash")
-    since = journals.since(moment) if journals is not None else Since()
-    _freeze(tx, Witness.COPY if copied else Witness.JOURNAL, since)
+    _freeze(tx, Witness.COPY if found.copied else Witness.JOURNAL, since)
+    for branch, fork in since.lost.items():
+        tx.run(SQL["lost_branch"], (branch, fork))
     tx.run(SQL["no_copy"])
     return True
 

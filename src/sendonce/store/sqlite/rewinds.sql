@@ -5,13 +5,16 @@ SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'copied');
 DELETE FROM meta WHERE key = 'copied';
 
 -- name: moment
--- The last commit, the branch it is on, and the branches that led there.
+-- The last commit, the branch it is on, and the branches that led there or are known to be lost.
 SELECT commits, branch, (SELECT fork FROM branch WHERE id = tally.branch),
        (SELECT json_group_array(id) FROM branch WHERE id <> tally.branch)
 FROM tally;
 
 -- name: begin_branch
 INSERT INTO branch (id, fork) SELECT ?1, commits FROM tally;
+
+-- name: lost_branch
+INSERT OR IGNORE INTO branch (id, fork) VALUES (?1, ?2);
 
 -- name: on_branch
 UPDATE tally SET branch = ?1;

@@ -149,6 +149,7 @@ class Writer:
         answer to their call had been lost, and nothing more is committed until the journal can be written."""
         try:
             if self._journals is not None:
+                self._journals.begin(moment)
                 self._journals.note(moment, started)
         except OSError as error:
             for mutation in group:
