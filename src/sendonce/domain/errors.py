@@ -11,6 +11,7 @@ SendonceError
 └── StoreError          the store could not do it; nothing was half-done             (HTTP 503)
     ├── StoreBusy       locked by another process for too long
     ├── StoreFull       no space left, or a file that cannot be written
+    ├── StoreInDoubt    nobody knows whether it was done: look before you ask again
     └── StoreUnusable   wrong version, not a database, no permission: starting over won't help
 """
 
@@ -67,6 +68,11 @@ class StoreBusy(StoreError):
 
 class StoreFull(StoreError):
     """The disk is full or the file cannot be written."""
+
+
+class StoreInDoubt(StoreError):
+    """The one error after which it may be done, all of it: the store took it, but could not note that elsewhere, so
+    nothing acts on it."""
 
 
 class StoreUnusable(StoreError):

@@ -1,7 +1,8 @@
 """The ledger: the one door to a store. Every engine implements it and passes `tests/store/conformance`.
 
 Each operation is one transaction, says what must hold before it (*when*) and what holds after it (*then*). A call
-that raises has changed nothing. Lists for people to look at are in `Views`, senders and accounts in `Directory`.
+that raises has changed nothing; only after `StoreInDoubt` nobody knows, so asking again has to be harmless or preceded
+by a look. Lists for people to look at are in `Views`, senders and accounts in `Directory`.
 """
 
 from collections.abc import Sequence

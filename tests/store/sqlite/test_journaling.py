@@ -5,25 +5,29 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
 from sendonce.domain.contract import Counts
-from sendonce.domain.errors import StoreFull
+from sendonce.domain.errors import StoreFull, StoreInDoubt
 from sendonce.domain.rewind import Witness
+from sendonce.domain.sender import Account
 from sendonce.domain.state import ContractState, Stage
 from sendonce.store.journal import Moment, Since
 from sendonce.store.protocol import Action, MessageFilter
-from sendonce.store.sqlite import clock
+from sendonce.store.sqlite import clock, writer
 from sendonce.store.sqlite.engine import SqliteStore
 
 from ..conformance.rewound import lost_receipt, put_back, released, sent
 from ..engines import Sqlite, middle
 from ..ledger import FAIL, Ledger, attempts
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -49,11 +53,12 @@ def file(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def full_disk(taken: float) -> Iterator[None]:
-    """The state directory takes no more than this share of each write."""
-    written = os.write
+def full_disk(taken: float = 0) -> Iterator[threading.Event]:
+    """The state directory takes no more than this share of each write, and tells when it refused one."""
+    written, refused = os.write, threading.Event()
 
     def write(fd: int, data: bytes) -> int:
+        refused.set()
         share = int(len(data) * taken)
         if not share:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -61,29 +66,57 @@ def full_disk(taken: float) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "write", write)
-        yield
+        yield refused
+
+
+async def held(refused: threading.Event, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A call that is committed, and cannot be noted."""
+    refused.clear()
+    task = asyncio.create_task(call)
+    assert await asyncio.to_thread(refused.wait, 10)
+    return task
 
 
 @pytest.mark.parametrize("taken", [0, 0.5, 0.95])
-async def test_a_journal_that_cannot_be_written_stops_commits(ledger: Ledger, file: Path, taken: float) -> None:
-    """Nobody is told that messages are started, and nothing else is done, until it can be written; then all goes on by
-    itself, and the journal lacks nothing."""
+async def test_a_call_that_raises_has_changed_nothing(ledger: Ledger, file: Path, taken: float) -> None:
+    """While the journal cannot be written, who was committed already is not answered, and everybody else is refused;
+    when it can, the first one goes on by itself, and the journal lacks nothing."""
     contract = await ledger.contract_of(300)
     await ledger.store.backup(file)
     lease = await ledger.lease(250)
-    with full_disk(taken):
+    with full_disk(taken) as refused:
+        advance = await held(refused, ledger.store.advance(lease, [], 250))
         for _ in range(2):
             with pytest.raises(StoreFull, match="journal"):
-                await ledger.store.advance(lease, [], 250)
-        with pytest.raises(StoreFull, match="journal"):
-            await ledger.store.act(contract.id, Action.PAUSE)
+                await ledger.store.act(contract.id, Action.PAUSE)
         assert (await ledger.store.contract(contract.id)).state is not ContractState.PAUSED
-    assert (await ledger.store.advance(lease, [], 250)).started == 250
+        assert not advance.done()
+    assert (await advance).started == 250
     await ledger.accept(lease, close=True)
     restored = await put_back(ledger, file, marked=False)
     found = await restored.store.rewind()
     assert (found.witness, found.known) == (Witness.JOURNAL, True)
     assert await restored.counts(contract) == Counts(waiting=50, unknown=250)
+
+
+async def test_nobody_waits_forever(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waited for long enough for a journal is told that nobody knows; asked again, it is done once."""
+    monkeypatch.setattr(writer, "LONGEST_HOLD", 0)
+    contract = await ledger.contract_of(3)
+    lease = await ledger.lease(3)
+    with full_disk(), pytest.raises(StoreInDoubt, match=r"not known whether .* free some space"):
+        await ledger.store.advance(lease, [], 2)
+    assert (await ledger.store.advance(lease, [], 2)).started == 2
+    assert await ledger.counts(contract) == Counts(waiting=1, active=2)
+
+
+async def test_a_file_that_cannot_be_begun_refuses_the_commit(engine: Sqlite, ledger: Ledger) -> None:
+    """A process whose first line cannot be written is refused before anything is committed."""
+    other = SqliteStore(engine._path, engine._clock, middle, False, None, engine._state)
+    with full_disk(), pytest.raises(StoreFull, match="journal"):
+        await other.create_account(Account("", 0, "second", "null", {}, (), 0))
+    assert [account.name for account in await ledger.store.accounts()] == ["shop"]
+    await other.abandon()
 
 
 async def test_what_was_not_noted_was_not_sent(ledger: Ledger, file: Path) -> None:
@@ -94,10 +127,11 @@ async def test_what_was_not_noted_was_not_sent(ledger: Ledger, file: Path) -> No
     await ledger.accept(first, close=True)
     await ledger.store.backup(file)
     lease = await ledger.lease(2)
-    with full_disk(0):
-        with pytest.raises(StoreFull):
-            await ledger.store.advance(lease, [], 2)
+    with full_disk() as refused:
+        advance = await held(refused, ledger.store.advance(lease, [], 2))
         await ledger.engine.kill(ledger.store)
+        with pytest.raises(StoreInDoubt):
+            await advance
     ledger.store = await ledger.engine.open("w2")
     await ledger.bury()
     assert await ledger.counts(contract) == Counts(waiting=1, unknown=2, completed=2)

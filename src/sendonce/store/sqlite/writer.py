@@ -3,6 +3,9 @@
 Callers' mutations queue; the writer takes all that wait, runs each behind a savepoint in one transaction, syncs once,
 and only then resolves their futures. A mutation that raises is undone alone. Under load the sync is shared by all.
 
+A commit is noted in the journal before its callers hear of it. Where it cannot be, as on a full disk, they are held
+until it can, and everything else is refused meanwhile.
+
 Statements run here while the event loop computes, and SQLite lets go of the interpreter lock at every step. Getting it
 back takes up to the interpreter's switch interval, so the hot operations are written as few steps over many rows.
 """
@@ -10,17 +13,22 @@ back takes up to the interpreter's switch interval, so the hot operations are wr
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
+import structlog
 
-from sendonce.domain.errors import StoreError, StoreFull
+from sendonce.domain.errors import StoreError, StoreFull, StoreInDoubt
 from sendonce.store.journal import Journals, Moment, Started
-from sendonce.store.sqlite.connection import translated
+from sendonce.store.sqlite.connection import BUSY_TIMEOUT, translated
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -28,6 +36,10 @@ SQL = load("writer")
 
 #: At most so many mutations share a transaction, to keep it short for other processes.
 LARGEST_GROUP = 64
+#: Seconds between attempts to write a journal that could not be written.
+RETRY_EVERY = 0.1
+#: Who waits for that waits no longer than for another process's lock, in seconds.
+LONGEST_HOLD = BUSY_TIMEOUT / 1000
 
 
 class _Mutation:
@@ -68,6 +80,8 @@ class Writer:
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Mutation | None] = queue.SimpleQueue()
         self._closed = False
+        self._held: list[_Mutation] = []  # committed, and not noted in the journal yet
+        self._held_until = 0.0
         self.commits = 0
         self._changes = db.total_changes()
         self._thread = threading.Thread(target=self._run, name="sendonce-writer", daemon=True)
@@ -75,7 +89,7 @@ class Writer:
 
     async def run(self, operation: Callable[..., T], *args: Any) -> T:
         """Run `operation(transaction, *args)` durably: returns after the commit. Raises what it raised, or
-        StoreError; then nothing of it happened."""
+        StoreError; then nothing of it happened, except for StoreInDoubt."""
         if self._closed:
             raise StoreError("The store is closed.")
         mutation = _Mutation(operation, args, asyncio.get_running_loop())
@@ -84,7 +98,7 @@ class Writer:
         return result
 
     async def close(self) -> None:
-        """Finish what is queued, then stop."""
+        """Finish what is queued, then stop. Who is held and cannot be answered gets StoreInDoubt."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
@@ -95,20 +109,26 @@ class Writer:
     def _run(self) -> None:
         open_ = True
         while open_:
-            first = self._queue.get()
-            group = [] if first is None else [first]
-            open_ = first is not None
-            while open_ and len(group) < LARGEST_GROUP:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    open_ = False
-                else:
-                    group.append(following)
+            group, open_ = self._next()
+            self._release()
             if group:
                 self._commit(group)
+        self._release(last=True)
+
+    def _next(self) -> tuple[list[_Mutation], bool]:
+        """What waits, at most a group of it, and False with the last of all. Nothing, after a while, if somebody is
+        held."""
+        group: list[_Mutation] = []
+        try:
+            next_ = self._queue.get(timeout=RETRY_EVERY if self._held else None)
+            while next_ is not None:
+                group.append(next_)
+                if len(group) == LARGEST_GROUP:
+                    return group, True
+                next_ = self._queue.get_nowait()
+        except queue.Empty:
+            return group, True
+        return group, False
 
     def _commit(self, group: list[_Mutation]) -> None:
         started: list[Started] = []
@@ -122,6 +142,7 @@ class Writer:
                         started += self._apply(mutation, alone=len(group) == 1)
                     if self._db.total_changes() != self._changes:
                         moment = Moment(*self._db.execute(SQL["next_commit"]).get)
+                        self._begin_journal(moment)
                     self._db.execute("COMMIT")
                 except BaseException:
                     if self._db.in_transaction:
@@ -135,32 +156,55 @@ class Writer:
             self.commits += 1
             if moment is not None:
                 self._changes = self._db.total_changes()
-                self._note(moment, started, group)
+                noted = self._note(moment, started)
                 self._on_commit()
-        for loop in {mutation.loop for mutation in group}:
-            mine = [mutation for mutation in group if mutation.loop is loop]
-            try:
-                loop.call_soon_threadsafe(_resolve, mine)
-            except RuntimeError:  # the loop is closed: nobody waits for the answer any more
-                continue
+                if not noted:
+                    self._hold(group)
+                    return
+        _answer(group)
 
-    def _note(self, moment: Moment, started: list[Started], group: list[_Mutation]) -> None:
-        """Note the commit in the journal. If that fails nobody may act on it: the callers hear of trouble, as if the
-        answer to their call had been lost, and nothing more is committed until the journal can be written."""
+    def _note(self, moment: Moment, started: list[Started]) -> bool:
+        """Note the commit in the journal. If that fails nobody may act on it."""
         try:
             if self._journals is not None:
-                self._journals.begin(moment)
                 self._journals.note(moment, started)
         except OSError as error:
-            for mutation in group:
-                mutation.error = mutation.error or _journal_failed(error)
+            if not self._held:
+                log.error("journal_not_written", error=str(error), note="Nothing is committed until it can be written.")
+            return False
+        return True
+
+    def _hold(self, group: list[_Mutation]) -> None:
+        if not self._held:
+            self._held_until = time.monotonic() + LONGEST_HOLD
+        self._held += group
+
+    def _release(self, last: bool = False) -> None:
+        """Answer those who are held: that it is done, when the journal can be written now, or that nobody knows, when
+        they waited for long enough or this is the last moment to answer."""
+        if not self._held:
+            return
+        try:
+            self._flush_journal()
+        except StoreFull as error:
+            if not last and time.monotonic() < self._held_until:
+                return
+            for mutation in self._held:
+                mutation.error = mutation.error or StoreInDoubt(f"It is not known whether this is done. {error}")
+        else:
+            log.info("journal_written", note="The store takes changes again.")
+        _answer(self._held)
+        self._held = []
 
     def _flush_journal(self) -> None:
-        try:
+        with _journalling():
             if self._journals is not None:
                 self._journals.flush()
-        except OSError as error:
-            raise _journal_failed(error) from error
+
+    def _begin_journal(self, moment: Moment) -> None:
+        with _journalling():
+            if self._journals is not None:
+                self._journals.begin(moment)
 
     def _apply(self, mutation: _Mutation, alone: bool) -> list[Started]:
         """Run one mutation; answers what it declared started. What the mutation itself raises is kept for its caller;
@@ -183,8 +227,23 @@ class Writer:
         return list(self._transaction.started)
 
 
-def _journal_failed(error: OSError) -> StoreFull:
-    return StoreFull(f"The journal in the state directory cannot be written ({error}): free some space or mend it.")
+@contextmanager
+def _journalling() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreFull(
+            f"The journal in the state directory cannot be written ({error}): free some space or mend it."
+        ) from error
+
+
+def _answer(mutations: list[_Mutation]) -> None:
+    for loop in {mutation.loop for mutation in mutations}:
+        mine = [mutation for mutation in mutations if mutation.loop is loop]
+        try:
+            loop.call_soon_threadsafe(_resolve, mine)
+        except RuntimeError:  # the loop is closed: nobody waits for the answer any more
+            continue
 
 
 def _resolve(mutations: list[_Mutation]) -> None:
