@@ -112,3 +112,11 @@ async def test_only_failed_ones_are_retried(api: Api, path: str) -> None:
     assert (refused.status, refused.json["field"]) == (400, "state")
     unknown = await api.post(f"{path}/retry", {"sate": "failed"})
     assert (unknown.status, unknown.json["field"]) == (400, "sate")
+
+
+@pytest.mark.parametrize("digits", [10, 19, 30, 5000])
+async def test_a_seq_beyond_every_number_is_no_fault_of_ours(api: Api, path: str, digits: int) -> None:
+    """However many digits it has, the call is answered as one that asks for nothing there is."""
+    nines = "9" * digits
+    for asked in (f"messages?after={nines}", f"messages/{nines}", f"messages?state=failed&after={nines}"):
+        assert (await api.get(f"{path}/{asked}")).status < 500, asked

@@ -1,6 +1,7 @@
 """Unknown messages over HTTP: the list, and a person's word on them."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -83,5 +84,7 @@ async def test_an_unclear_word_is_refused(
 
 async def test_a_wrong_page_is_refused(api: Api) -> None:
     """Instead of showing the first one again."""
-    assert (await api.get("/api/unknowns?after=17")).json["field"] == "after"
+    for wrong in ("17", f"c.{'9' * 5000}", "c.\u0663"):
+        refused = await api.get(f"/api/unknowns?after={quote(wrong)}")
+        assert (refused.status, refused.json["field"]) == (400, "after")
     assert (await api.get("/api/unknowns?contract=nobody")).status == 404

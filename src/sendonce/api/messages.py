@@ -18,7 +18,7 @@ State = Annotated[str | None, QueryParameter(name="state")]
 ErrorCode = Annotated[str | None, QueryParameter(name="errorCode", description="of the latest attempt")]
 Recipient = Annotated[str | None, QueryParameter(name="recipient", description="the whole address")]
 Force = Annotated[bool, QueryParameter(name="force", description="also those whose outcome is not known")]
-After = Annotated[int, QueryParameter(name="after", ge=0, description="`next` of the page before")]
+After = Annotated[int, QueryParameter(name="after", ge=0, lt=2**32, description="`next` of the page before")]
 
 
 @get("/api/contracts/{contract_id:str}/messages", responses=can_answer(404))

@@ -1,5 +1,6 @@
 """Messages whose outcome is not known: the list, and a person's word on them."""
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -10,6 +11,9 @@ from sendonce.domain.unknown import UnknownFilter, UnknownView, WaitsFor
 from sendonce.services.addresses import address
 from sendonce.services.views import moment
 from sendonce.store.protocol import FullStore
+
+#: A seq as a cursor writes it: more digits than the highest one has are no place in any list.
+_SEQ = re.compile(r"[0-9]{1,10}")
 
 
 class UnknownSeen(msgspec.Struct, frozen=True, rename="camel"):
@@ -119,6 +123,6 @@ def _cursor(after: str | None) -> tuple[str, int] | None:
     if after is None:
         return None
     contract, _, seq = after.partition(".")
-    if not contract or not seq.isdecimal():
+    if not contract or not _SEQ.fullmatch(seq):
         raise InvalidInput("after", f"{after!r} is no place in the list; take `next` of the page before.")
     return contract, int(seq)
