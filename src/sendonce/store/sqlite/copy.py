@@ -1,6 +1,7 @@
 """A consistent copy of the file while sending goes on, marked so that it knows what it is when it is put back."""
 
 import os
+import secrets
 from pathlib import Path
 
 import apsw
@@ -16,13 +17,23 @@ def copy(source: Path, target: Path, wall: int) -> None:
     """Copy the database to a new file, readable by its owner alone. The file has its name only when it is complete and
     synced. `wall` is now, in milliseconds. InvalidInput `FILE` when the file exists; StoreError."""
     if target.exists():
-        raise InvalidInput("FILE", f"{target} exists already; choose another name.")
-    partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
-    make_private(partial)
-    made = apsw.Connection(str(partial))
+        raise _taken(target)
+    # Of this copy alone: another one to the same name may be under way.
+    partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
     try:
-        with translated(partial):
+        write_copy(source, partial, wall)
+        _name(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync(target.parent)
+
+
+def write_copy(source: Path, file: Path, wall: int) -> None:
+    """Fill a new file with a marked copy, and sync it."""
+    make_private(file)
+    made = apsw.Connection(str(file))
+    try:
+        with translated(file):
             read = connect(source, durable=True, read_only=True)
             try:
                 with made.backup("main", read, "main") as pages:
@@ -32,12 +43,27 @@ def copy(source: Path, target: Path, wall: int) -> None:
             made.execute(SQL["mark"], (wall,))
     finally:
         made.close()
-    _sync(partial)
-    partial.rename(target)
-    _sync(target.parent)
+    sync(file)
 
 
-def _sync(path: Path) -> None:
+def _name(partial: Path, target: Path) -> None:
+    """Give the file its name, unless that is taken meanwhile."""
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise _taken(target) from None
+    except OSError:  # a file system without hard links
+        if target.exists():
+            raise _taken(target) from None
+        partial.rename(target)
+
+
+def _taken(target: Path) -> InvalidInput:
+    return InvalidInput("FILE", f"{target} exists already; choose another name.")
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power failure."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
