@@ -119,3 +119,21 @@ def test_a_short_drain_is_a_warning() -> None:
     """It works, but a shutdown may leave unknowns."""
     assert load({}, {}, None).warnings() == []
     assert "drain_timeout" in load({"drain_timeout": 10.0}, {}, None).warnings()[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"store": "sqlite:///copy.db"}, None),
+        ({"store": "sqlite:///copy.db", "state_dir": "there"}, "there"),
+        ({"store": "sqlite:///live.db"}, "journals"),
+        ({"store": "sqlite:///../{here}/live.db"}, "journals"),
+        ({}, "journals"),
+    ],
+)
+def test_journals_go_with_their_store(tmp_path: Path, flags: dict[str, str], expected: str | None) -> None:
+    """Another store by flag does not write into the journals of the configured one; the same by another path does."""
+    file = tmp_path / "sendonce.toml"
+    file.write_text('store = "sqlite:///live.db"\nstate_dir = "journals"\n')
+    flags = {name: value.format(here=Path.cwd().name) for name, value in flags.items()}
+    assert load(flags, {}, file).state_dir == expected

@@ -52,7 +52,8 @@ class Settings(msgspec.Struct, frozen=True):
     `concurrency` is the number of requests in flight to providers, per process. `evidence_window` is how long the
     receipts of an unknown message are waited for before its absence counts as proven. `drain_timeout` is the time
     that a shutdown gives to what is in flight. `state_dir` is the folder for journals that tell when the store lost
-    history; None is beside the store's file. `max_body` limits JSON bodies, `max_upload` lists of recipients as they
+    history; None is beside the store's file. The configured one is not used for another store that `--store` names.
+    `max_body` limits JSON bodies, `max_upload` lists of recipients as they
     come over the wire. Finished contracts older than `retention_days` are deleted; None keeps them.
     """
 
@@ -109,7 +110,11 @@ def load(overrides: Mapping[str, Any], environ: Mapping[str, str], path: Path | 
     `overrides` are flags by setting name; None means not given. `path` names the file, which must exist then; without
     it `sendonce.toml` in the working directory is read if there is one. SettingsError names setting and source.
     """
-    given = {**_from_file(path), **_from_environment(environ), **_from_flags(overrides)}
+    configured, flags = {**_from_file(path), **_from_environment(environ)}, _from_flags(overrides)
+    if "store" in flags and not _same_file(flags["store"], configured.get("store")):
+        # Journals are of one store. Those of the configured one must not hear of another, least of all of its copy.
+        configured.pop("state_dir", None)
+    given = {**configured, **flags}
     settings = Settings(**{name: _convert(name, entry) for name, entry in given.items()})
     for name, problem in _impossible(settings):
         source = given[name].source if name in given else "default"
@@ -161,6 +166,12 @@ def _from_file(path: Path | None) -> dict[str, _Given]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"The settings file {file} cannot be read: {error}.") from error
     return {_known(name, f"{name} in {file}"): _Given(value, str(file)) for name, value in content.items()}
+
+
+def _same_file(flag: _Given, configured: _Given | None) -> bool:
+    urls = (flag.value, Settings().store if configured is None else configured.value)
+    one, other = (Path(str(url).partition("sqlite:///")[2] or str(url)).resolve() for url in urls)
+    return one == other
 
 
 def _known(name: str, source: str) -> str:

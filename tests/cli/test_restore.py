@@ -79,3 +79,17 @@ def test_no_copy_replaces_a_file(tmp_path: Path, contract: str) -> None:
     assert (missing.returncode, (tmp_path / "other.db").exists()) == (2, False)
     nowhere = sendonce(tmp_path, "backup", "no/such/folder.db")
     assert (nowhere.returncode, "check that its folder exists" in nowhere.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("store", ["sqlite:///sendonce.db", ""])
+async def test_looking_into_a_copy_freezes_nothing_else(tmp_path: Path, contract: str, store: str) -> None:
+    """A copy that is opened with the live store's settings has journals of its own, and the live store goes on."""
+    named = f'store = "{store}"\n' if store else ""
+    (tmp_path / "sendonce.toml").write_text(f'{named}state_dir = "journals"\n')
+    assert sendonce(tmp_path, "resume-after-restore", "--dry-run").returncode == 0
+    assert sendonce(tmp_path, "backup", "copy.db").returncode == 0
+    looked = sendonce(tmp_path, "resume-after-restore", "--store", "sqlite:///copy.db")
+    assert (looked.returncode, "The store is a copy" in looked.stdout) == (0, True)
+    opened = await open_store(f"sqlite:///{tmp_path}/sendonce.db", state_dir=tmp_path / "journals")
+    assert not await opened.notice()
+    await opened.close()
