@@ -69,6 +69,16 @@ def test_a_snapshot_is_a_person_s_word(tmp_path: Path, contract: str) -> None:
     assert "Somebody said that the store was put back." in looked.stdout
 
 
+def test_a_copy_is_put_back_by_a_command(tmp_path: Path, contract: str) -> None:
+    """The old store is kept, and the new one stands still."""
+    assert sendonce(tmp_path, "backup", "copy.db").returncode == 0
+    done = sendonce(tmp_path, "restore", "copy.db")
+    assert (done.returncode, "is sendonce.db.before-restore-" in done.stdout) == (0, True)
+    assert "The store is a copy" in sendonce(tmp_path, "resume-after-restore", "--dry-run").stdout
+    refused = sendonce(tmp_path, "restore", "nothing.db")
+    assert (refused.returncode, "FILE: there is no database nothing.db" in refused.stderr) == (2, True)
+
+
 def test_no_copy_replaces_a_file(tmp_path: Path, contract: str) -> None:
     """Nor is one made of a store that is not there."""
     (tmp_path / "copy.db").write_text("precious")

@@ -105,7 +105,7 @@ def test_a_backup_restored_without_its_journals(tmp_path: Path) -> None:
         rig.wait(lambda seen: seen.completed >= off + 60, "some are sent whose receipts are still to come")
         rig.kill(server)
         given = rig.provider.given_by_now()
-        put_back(rig, copy)
+        sendonce(rig, "restore", str(copy))
         shutil.rmtree(journals(rig))
         rig.serve()
         known = rig.status().completed

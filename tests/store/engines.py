@@ -8,6 +8,7 @@ import apsw
 
 from sendonce.domain.clock import ManualClock
 from sendonce.store.protocol import FullStore, Instance
+from sendonce.store.sqlite.connection import APPLICATION_ID
 from sendonce.store.sqlite.engine import SqliteStore
 
 
@@ -91,6 +92,7 @@ class Sqlite:
         if not marked:
             db = apsw.Connection(str(self._path))
             db.execute("DELETE FROM meta WHERE key = 'copied'")
+            db.pragma("application_id", APPLICATION_ID)
             db.close()
         if not journals:
             shutil.rmtree(self._state)

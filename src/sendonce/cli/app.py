@@ -7,7 +7,7 @@ import typer
 from sendonce import __version__
 from sendonce.cli.bench import bench
 from sendonce.cli.demo import demo
-from sendonce.cli.restore import backup, restored, resume_after_restore
+from sendonce.cli.restore import backup, restore, restored, resume_after_restore
 from sendonce.cli.retry import retry
 from sendonce.cli.serve import serve, worker
 from sendonce.cli.simulate import simulate
@@ -22,7 +22,20 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, worker, status, unknowns, retry, verify, backup, restored, resume_after_restore, simulate, demo):
+for command in (
+    serve,
+    worker,
+    status,
+    unknowns,
+    retry,
+    verify,
+    backup,
+    restore,
+    restored,
+    resume_after_restore,
+    simulate,
+    demo,
+):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

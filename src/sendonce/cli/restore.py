@@ -1,4 +1,4 @@
-"""`sendonce backup`, `restored` and `resume-after-restore`: copies of the store, and going on from one.
+"""`sendonce backup`, `restore`, `restored` and `resume-after-restore`: copies of the store, and going on from one.
 
 They open the store themselves, so they work whether a server runs or not.
 """
@@ -11,6 +11,7 @@ import typer
 import uvloop
 
 from sendonce.cli import options
+from sendonce.domain.clock import SystemClock
 from sendonce.domain.rewind import FrozenContract, Rewind, Witness
 from sendonce.domain.state import ContractState
 from sendonce.settings import Settings
@@ -30,6 +31,20 @@ def backup(
     """Copy the store, consistently and while sending goes on. The copy knows that it is one."""
     uvloop.run(_backup(options.settings_of(config, store=store), file))
     typer.echo(f"{file} is a copy of the store. Put back, it stands still until `sendonce resume-after-restore`.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="Copy to put back, or an older file of the store.", show_default=False)],
+    config: options.Config = None,
+    store: options.Store = None,
+) -> None:
+    """Put a copy in place of the store, while no process runs on it. What it replaces is kept beside it."""
+    from sendonce.store.open import restore_store
+
+    aside = restore_store(options.settings_of(config, store=store).store, file, SystemClock().wall())
+    if aside is not None:
+        typer.echo(f"The replaced store is {aside.name} now, in the same folder.")
+    typer.echo("The copy is in place. It stands still; see `sendonce resume-after-restore --dry-run`.")
 
 
 def restored(config: options.Config = None, store: options.Store = None, state_dir: options.StateDir = None) -> None:

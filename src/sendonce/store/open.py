@@ -8,6 +8,7 @@ from sendonce.domain.clock import Clock, SystemClock
 from sendonce.domain.errors import SettingsError
 from sendonce.store.protocol import FullStore
 from sendonce.store.sqlite.engine import open_sqlite
+from sendonce.store.sqlite.restore import restore
 
 
 async def open_store(
@@ -21,12 +22,27 @@ async def open_store(
     """Open a store: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://:memory:`. SettingsError for any
     other URL, and with `create` False for one where nothing is yet; StoreError when it cannot be opened. Journals are
     kept in `state_dir`, or beside a file when there is none."""
+    path = _file_of(url)
+    return open_sqlite(path, clock or SystemClock(), chance, create, state_dir)
+
+
+def restore_store(url: str, file: Path, wall: int) -> Path | None:
+    """Put a copy in place of a store on which no process runs. Answers where the replaced one is now, None if there was
+    none. `wall` is now, in milliseconds. SettingsError, InvalidInput `FILE` or `store`, StoreError."""
+    path = _file_of(url)
+    if path is None:
+        raise SettingsError("store: one in memory has no file to put back.")
+    return restore(path, file, wall)
+
+
+def _file_of(url: str) -> Path | None:
+    """The file that a URL names, None for a store in memory."""
     scheme, separator, rest = url.partition("://")
     if scheme == "sqlite" and separator:
         if rest == ":memory:":
-            return open_sqlite(None, clock or SystemClock(), chance, create, state_dir)
+            return None
         if rest.startswith("/") and len(rest) > 1:
-            return open_sqlite(Path(rest[1:]), clock or SystemClock(), chance, create, state_dir)
+            return Path(rest[1:])
     raise SettingsError(
         f"store: {url!r} is no store; use sqlite:///file.db, sqlite:////absolute/file.db or sqlite://:memory:"
     )

@@ -8,14 +8,19 @@ from pathlib import Path
 import apsw
 
 from sendonce.domain.errors import SettingsError, StoreBusy, StoreError, StoreFull, StoreUnusable
-from sendonce.store.sqlite.sql import migrations
+from sendonce.store.sqlite.sql import load, migrations
+
+SQL = load("connection")
 
 #: Releases before this can corrupt a WAL that several processes write: https://sqlite.org/releaselog/3_51_3.html
 OLDEST_SQLITE = (3, 51, 3)
 #: Written into the file's header so that nobody takes another program's database for ours: "snd1".
 APPLICATION_ID = 0x736E6431
+#: The same in a copy that was not put back yet, or not noticed: "sndc".
+COPY_ID = 0x736E6463
 #: How long a transaction waits for another process's, in milliseconds.
 BUSY_TIMEOUT = 10_000
+_URI = apsw.SQLITE_OPEN_URI
 
 
 def check_sqlite(version: str | None = None) -> None:
@@ -77,9 +82,11 @@ def make_private(path: Path) -> None:
 
 
 def check_ours(path: Path) -> None:
-    """Look at a file before anything is changed in it. StoreUnusable for one that is not ours or is newer."""
+    """Look at a file before anything is changed in it. StoreUnusable for one that is not ours or is newer, or a copy
+    beside the log of another file."""
     if not path.exists() or path.stat().st_size == 0:
         return
+    _check_log(path)
     with translated(path):
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
@@ -88,14 +95,48 @@ def check_ours(path: Path) -> None:
             tables = db.execute("SELECT count(*) FROM sqlite_schema").get
         finally:
             db.close()
-    if (version or tables) and id_ != APPLICATION_ID:
+    if (version or tables) and id_ not in (APPLICATION_ID, COPY_ID):
         raise StoreUnusable(f"{path} is a database of another program; choose another file.")
     if version > migrations()[-1][0]:
         raise StoreUnusable(f"{path} was written by a newer sendonce (schema {version}); upgrade this one.")
 
 
+def _check_log(path: Path) -> None:
+    """SQLite replays whatever log it finds beside a file, and that of the file which a copy replaced would undo the
+    copy's mark and more. One that began on the copy says so from its first transaction on: see `migrate`."""
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return
+    try:
+        # The file alone, as if there were no log. Half of a checkpoint may be in it: then it is no fresh copy.
+        db = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | _URI)
+        try:
+            copied = db.execute(SQL["mark"]).get if db.pragma("application_id") == COPY_ID else None
+        finally:
+            db.close()
+    except apsw.Error:
+        return
+    if copied is None:
+        return
+    with translated(path):
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            db.set_busy_timeout(BUSY_TIMEOUT)
+            db.execute("BEGIN IMMEDIATE")  # nobody is in the middle of the first transaction
+            known = db.execute(SQL["log_of"]).get
+            db.execute("ROLLBACK")
+        finally:
+            db.close()
+    if known != copied:
+        raise StoreUnusable(
+            f"{path} is a copy that was put back, and {log.name} is the log of the file that was there before: remove "
+            f"{log.name} and {path.name}-shm. `sendonce restore` puts a copy back without leaving them."
+        )
+
+
 def migrate(db: apsw.Connection, path: Path) -> None:
-    """Bring a new or older file up to date in one transaction."""
+    """Bring a new or older file up to date in one transaction. In a copy, it is the first that its log holds."""
     with translated(path):
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -103,7 +144,10 @@ def migrate(db: apsw.Connection, path: Path) -> None:
             for number, script in migrations():
                 if number > version:
                     db.execute(script)
-            db.pragma("application_id", APPLICATION_ID)
+            if db.pragma("application_id") == COPY_ID:
+                db.execute(SQL["begin_log"])
+            else:
+                db.pragma("application_id", APPLICATION_ID)
             db.pragma("user_version", max(version, migrations()[-1][0]))
         except BaseException:
             db.execute("ROLLBACK")

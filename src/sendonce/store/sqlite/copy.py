@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 
 from sendonce.domain.errors import InvalidInput
-from sendonce.store.sqlite.connection import connect, make_private, translated
+from sendonce.store.sqlite.connection import COPY_ID, connect, make_private, translated
 from sendonce.store.sqlite.sql import load
 
 SQL = load("copy")
@@ -41,6 +41,7 @@ def write_copy(source: Path, file: Path, wall: int) -> None:
             finally:
                 read.close()
             made.execute(SQL["mark"], (wall,))
+            made.pragma("application_id", COPY_ID)
     finally:
         made.close()
     sync(file)

@@ -56,6 +56,7 @@ from sendonce.store.sqlite.inbox import Inbox
 from sendonce.store.sqlite.leases import Grant
 from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.reader import THREADS, Readers
+from sendonce.store.sqlite.restore import check_restored
 from sendonce.store.sqlite.transaction import Transaction, keys_json
 from sendonce.store.sqlite.writer import Writer
 
@@ -85,6 +86,7 @@ class SqliteStore:
         self.instance = secrets.token_hex(8)
         self._webhooks = False
         self._locks = InstanceLocks(path)
+        check_restored(path)
         check_ours(path)
         db = connect(path, durable=durable)
         migrate(db, path)
@@ -138,6 +140,7 @@ class SqliteStore:
     async def join(self, instance: Instance) -> None:
         """See `Store.join`. The instance keeps the id that the store gave this process."""
         self._locks.take(self.instance)
+        check_restored(self._path)  # whoever restores looks at the locks after it has said so
         self._webhooks = instance.webhooks
         await self.notice()
         if self._journals is not None:

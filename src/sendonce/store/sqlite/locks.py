@@ -30,6 +30,10 @@ class InstanceLocks:
             (self._folder / instance).unlink(missing_ok=True)
             os.close(fd)
 
+    def any_alive(self) -> bool:
+        """Some instance holds its lock."""
+        return self._folder.is_dir() and not all(self.is_dead(name) for name in os.listdir(self._folder))
+
     def is_dead(self, instance: str) -> bool:
         """True when nobody holds the instance's lock. Removes the file of a dead one."""
         if instance in self._held:

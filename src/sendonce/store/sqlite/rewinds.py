@@ -19,6 +19,7 @@ from sendonce.domain.state import ContractState
 from sendonce.store.journal import Moment, Since
 from sendonce.store.sqlite import contracts as contracts_
 from sendonce.store.sqlite import leases
+from sendonce.store.sqlite.connection import APPLICATION_ID
 from sendonce.store.sqlite.plans import plan
 from sendonce.store.sqlite.reactions import REWOUND, REWOUND_KNOWN, add_cause, pause_contract
 from sendonce.store.sqlite.sql import load
@@ -78,6 +79,7 @@ def notice(tx: Transaction, found: Standing, since: Since) -> bool:
     for branch, fork in since.lost.items():
         tx.run(SQL["lost_branch"], (branch, fork))
     tx.run(SQL["no_copy"])
+    tx.db.pragma("application_id", APPLICATION_ID)
     return True
 
 

@@ -1,0 +1,169 @@
+"""A copy put in place of the file, by the command and by hand."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sendonce.domain.errors import InvalidInput, StoreUnusable
+from sendonce.domain.rewind import Witness
+from sendonce.store.sqlite import restore as restore_
+from sendonce.store.sqlite.restore import restore
+
+from ..engines import Sqlite
+from ..ledger import Ledger
+
+
+class Running:
+    """A store with a contract under way, and a copy of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "ledger.db"
+        self.log = folder / "ledger.db-wal"
+        self.copy = folder / "copy.db"
+        self.engine = Sqlite(folder)
+
+    async def begin(self) -> None:
+        self.ledger = Ledger(self.engine, await self.engine.open("w1", webhooks=True))
+        await self.ledger.sender("line", await self.ledger.account())
+        await self.ledger.contract_of(6)
+        await self.ledger.started(2)
+        await self.ledger.store.backup(self.copy)
+        await self.ledger.started(2)
+
+    async def die(self) -> None:
+        """As `kill -9`: the log stays beside the file. SQLite would write it back when its last connection closes, so
+        the files of before are put back."""
+        kept = {file: file.read_bytes() for file in (self.file, self.log)}
+        await self.engine.kill(self.ledger.store)
+        for file, content in kept.items():
+            file.write_bytes(content)
+
+    async def witness(self) -> Witness | None:
+        store = await self.engine.open("again", webhooks=True)
+        return (await store.rewind()).witness
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    made = Running(tmp_path)
+    await made.begin()
+    yield made
+    await made.engine.close_all()
+
+
+async def test_the_log_of_another_file_is_refused(running: Running) -> None:
+    """A copy put back by hand beside the old file's log is not opened, and neither of them is changed."""
+    await running.die()
+    shutil.copy(running.copy, running.file)
+    before = running.file.read_bytes(), running.log.read_bytes()
+    with pytest.raises(StoreUnusable, match=r"ledger\.db-wal is the log of the file that was there before"):
+        await running.engine.open("again")
+    assert (running.file.read_bytes(), running.log.read_bytes()) == before
+    running.log.unlink()
+    (running.file.with_name("ledger.db-shm")).unlink(missing_ok=True)
+    assert await running.witness() is Witness.COPY
+
+
+async def test_the_log_of_an_old_file_that_never_touched_the_mark_is_refused(running: Running) -> None:
+    """Also where the log leaves the mark as it is, and only the messages would be mixed."""
+    running.ledger.engine.pass_time(1)
+    await running.die()
+    db = apsw.Connection(str(running.copy))
+    db.execute("UPDATE tally SET commits = commits + 1")
+    db.close()
+    shutil.copy(running.copy, running.file)
+    with pytest.raises(StoreUnusable, match="the log of the file that was there before"):
+        await running.engine.open("again")
+
+
+async def test_a_log_that_began_on_the_copy_is_its_own(running: Running) -> None:
+    """A process that is killed right after it noticed finds its store again."""
+    await running.engine.kill(running.ledger.store)
+    shutil.copy(running.copy, running.file)
+    running.log.unlink(missing_ok=True)
+    running.ledger.store = await running.engine.open("noticed", webhooks=True)
+    assert (await running.ledger.store.rewind()).witness is Witness.COPY
+    await running.die()
+    assert running.log.stat().st_size > 0
+    assert await running.witness() is Witness.COPY
+
+
+async def test_restore_moves_the_old_store_aside(running: Running) -> None:
+    """The old file keeps its log, and the copy has none."""
+    await running.die()
+    aside = restore(running.file, running.copy, 5_000)
+    assert aside == running.file.with_name("ledger.db.before-restore-5")
+    assert aside.with_name(aside.name + "-wal").exists()
+    assert not running.log.exists()
+    assert await running.witness() is Witness.COPY
+
+
+async def test_an_old_file_without_a_mark_gets_one(running: Running, tmp_path: Path) -> None:
+    """A plain older file is noticed without journals too."""
+    await running.engine.kill(running.ledger.store)
+    older = tmp_path / "older.db"
+    shutil.copy(running.file, older)
+    running.ledger.store = await running.engine.open("w2", webhooks=True)
+    await running.ledger.started(1)
+    await running.engine.kill(running.ledger.store)
+    restore(running.file, older, 5_000)
+    shutil.rmtree(tmp_path / "state")
+    assert await running.witness() is Witness.COPY
+
+
+async def test_nothing_is_replaced_under_a_running_process(running: Running) -> None:
+    """Nor by itself, by nothing, or by another program's file."""
+    with pytest.raises(InvalidInput, match="a process is running"):
+        restore(running.file, running.copy, 5_000)
+    with pytest.raises(InvalidInput, match="is the store itself"):
+        restore(running.file, running.file, 5_000)
+    with pytest.raises(InvalidInput, match="there is no database"):
+        restore(running.file, running.file.with_name("nothing.db"), 5_000)
+    other = running.file.with_name("other.db")
+    apsw.Connection(str(other)).execute("CREATE TABLE theirs (x)")
+    with pytest.raises(InvalidInput, match="another program"):
+        restore(running.file, other, 5_000)
+    assert not any(".restoring" in name or "partial" in name for name in os.listdir(running.file.parent))
+
+
+@pytest.mark.parametrize("at", range(6))
+async def test_a_restore_that_was_broken_off_is_finished(
+    running: Running, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Wherever it was killed, the store cannot be opened half-done, and a second run finishes it."""
+    await running.die()
+    done = [0]
+
+    class Killed(BaseException):
+        pass
+
+    def step(path: Path) -> None:
+        if done[0] == at:
+            raise Killed
+        done[0] += 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restore_, "sync", step)
+        for method in ("rename", "unlink"):
+            patched.setattr(Path, method, _counted(getattr(Path, method), step))
+        with pytest.raises(Killed):
+            restore(running.file, running.copy, 5_000)
+    if running.file.with_name("ledger.db.restoring").exists():
+        with pytest.raises(StoreUnusable, match="run `sendonce restore` again"):
+            await running.engine.open("again")
+    aside = restore(running.file, running.copy, 9_000)
+    assert aside is not None
+    assert aside.with_name(aside.name + "-wal").exists()
+    assert await running.witness() is Witness.COPY
+
+
+def _counted(method: object, step: object) -> object:
+    def run(path: Path, *arguments: object, **options: object) -> object:
+        step(path)  # type: ignore[operator]
+        return method(path, *arguments, **options)  # type: ignore[operator]
+
+    return run
