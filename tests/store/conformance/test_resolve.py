@@ -190,3 +190,11 @@ async def test_a_page_after_any_number(watched: Ledger) -> None:
     second, _ = await held(watched, 1)
     page = await watched.store.unknowns(UnknownFilter(), WINDOW, (first.id, 10**30), 10)
     assert [(one.contract, one.seq) for one in page] == [(second.id, 1)]
+
+
+async def test_a_word_that_means_few_looks_at_a_few_at_a_time(watched: Ledger) -> None:
+    """What is not meant is passed over in pieces as well."""
+    contract, _ = await held(watched, 7)
+    assert await watched.store.resolve(UnknownFilter(contract.id, recipient=phone(7)), sent=True) == 1
+    assert await watched.work_off(limit=2) == 4
+    assert await watched.counts(contract) == Counts(unknown=6, completed=1)

@@ -257,7 +257,10 @@ class SqliteStore:
 
     async def resolve(self, filter: UnknownFilter, sent: bool) -> int:
         """See `Store.resolve`."""
-        return await self._writer.run(resolve.resolve, filter, sent)
+        word = await self._readers.run(resolve.read_word, filter, sent)
+        if word.found:
+            await self._writer.run(resolve.resolve, word)
+        return word.found
 
     # -- views ---------------------------------------------------------------------------------------------------
 

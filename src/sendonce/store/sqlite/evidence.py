@@ -1,11 +1,13 @@
 """The proof that an attempt was never accepted, and what it still lacks."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from sendonce.domain.contract import OnUnknown
 from sendonce.domain.unknown import WaitsFor
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.transaction import Transaction, keys_json
 from sendonce.store.sqlite.uptime import webhooks_up
 
 SQL = load("evidence")
@@ -25,9 +27,15 @@ def note_flow(tx: Transaction, sender: int | None, at: int, accepted: int, recei
         tx.run(statement, (sender, at // BUCKET, accepted, receipted))
 
 
+def note_heard(tx: Transaction, senders: Iterable[int], at: int) -> None:
+    """Receipts of these senders came at that time: whoever waits for one that came after it has been heard of."""
+    tx.run(SQL["note_heard"], (keys_json(senders), at))
+
+
 def tidy_flow(tx: Transaction) -> None:
-    """Drop counts that are too old to prove anything."""
+    """Drop what is too old to prove anything."""
     tx.run(SQL["drop_old_flow"], ((tx.now - KEEP_FLOW) // BUCKET,))
+    tx.run(SQL["drop_old_heard"], (tx.now - KEEP_FLOW,))
 
 
 class Candidate(msgspec.Struct, array_like=True):

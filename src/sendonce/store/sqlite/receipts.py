@@ -12,7 +12,7 @@ from sendonce.store.protocol import Applied, Post
 from sendonce.store.sqlite import answers as answers_
 from sendonce.store.sqlite import leases
 from sendonce.store.sqlite.doubles import BY_IDS, another_accepted, count_doubles, uncount_double
-from sendonce.store.sqlite.evidence import note_flow
+from sendonce.store.sqlite.evidence import note_flow, note_heard
 from sendonce.store.sqlite.ids import find_by_id, id_entry, keep_stray, note_unexplained, save_ids, take_strays
 from sendonce.store.sqlite.leases import OpenLease
 from sendonce.store.sqlite.lost import recover
@@ -61,7 +61,7 @@ def apply(
     """See `Store.apply`."""
     applied, senders = apply_receipts(tx, receipts)
     came_at = tx.one(SQL["came_at"], (keys_json(done),))[0] if done else tx.now
-    tx.run(SQL["heard"], (keys_json(senders), came_at))
+    note_heard(tx, senders, came_at)
     if done:
         tx.run(SQL["drop_posts"], (keys_json(done),))
     for post, reason in quarantined:

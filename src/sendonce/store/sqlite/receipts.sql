@@ -14,8 +14,3 @@ UPDATE post SET reason = ?2 WHERE id = ?1;
 -- name: came_at
 -- When the first of these posts came, in store time.
 SELECT coalesce(min(came_at), 0) FROM post WHERE id IN (SELECT value FROM json_each(?1));
-
--- name: heard
--- Receipts of these senders came at ?2: the first since what could have been started until then.
-UPDATE unknown SET heard_at = ?2
-WHERE heard_at IS NULL AND sender IN (SELECT value FROM json_each(?1)) AND until_at <= ?2;

@@ -60,23 +60,38 @@ def _seq(wanted: int) -> int:
     return max(1, min(wanted, SEQ_MASK))
 
 
-def resolve(tx: Transaction, filter: UnknownFilter, sent: bool) -> int:
-    """See `Store.resolve`."""
+class Word(msgspec.Struct, frozen=True):
+    """A person's word, ready to be noted: on how many messages it is, and behind which key they stand."""
+
+    found: int
+    after: int
+    order: str
+
+
+def read_word(tx: Transaction, filter: UnknownFilter, sent: bool) -> Word:
+    """Find what a person means. It may be a million messages to look at, so it is done beside the writing."""
     after, order = _order(tx, filter, sent)
-    found: int = tx.one(SQL["count_unknown"], order.matching(after, -1))[0]
-    if found:
-        plan(tx, "resolve", 0, msgspec.json.encode(order).decode(), after)
-    return found
+    found = tx.one(SQL["count_unknown"], order.matching(after, -1))[0]
+    return Word(found, after, msgspec.json.encode(order).decode())
+
+
+def resolve(tx: Transaction, word: Word) -> None:
+    """See `Store.resolve`."""
+    plan(tx, "resolve", 0, word.order, word.after)
 
 
 def resolve_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
-    """Settle the next messages as the order says. None when it is done."""
+    """Settle those of the next unknown messages that the order means. None when it is done."""
     order = msgspec.json.decode(piece.filter or "", type=_Order)
-    keys = [row[0] for row in tx.run(SQL["keys_of_unknown"], order.matching(piece.next_key, limit))]
+    end, number = tx.one(SQL["last_of_next"], (piece.next_key, order.end, limit))
+    if not number:
+        return None
+    within = msgspec.structs.replace(order, end=end)
+    keys = [row[0] for row in tx.run(SQL["keys_of_unknown"], within.matching(piece.next_key, limit))]
     rows = load_rows(tx, keys)
     save_rows(tx, [_resolved(tx, row, order.sent) for row in rows.values()])
     tx.run(SQL["drop_unknown"], (keys_json(keys),))
-    return keys[-1] if len(keys) == limit else None
+    return int(end) if number == limit else None
 
 
 def _resolved(tx: Transaction, row: MessageRow, sent: bool) -> MessageRow:

@@ -5,6 +5,11 @@ WHERE u.key > :after AND u.key <= :end AND u.noted <= :noted
   AND (:cause IS NULL OR u.cause = :cause)
   AND (:recipient IS NULL OR (SELECT r."to" FROM recipient AS r WHERE r.key = u.key) = :recipient);
 
+-- name: last_of_next
+-- Where the next ?3 unknown messages behind key ?1, until ?2, end, and how many there are: so many are looked at in one
+-- go.
+SELECT max(key), count(*) FROM (SELECT key FROM unknown WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3);
+
 -- name: keys_of_unknown
 SELECT u.key FROM unknown AS u
 WHERE u.key > :after AND u.key <= :end AND u.noted <= :noted
@@ -15,7 +20,8 @@ ORDER BY u.key LIMIT :limit;
 
 -- name: list_unknown
 -- The same with what a person wants to know of each.
-SELECT c.id, c.state, u.key, r."to", m.attempt, m.tries, s.name, u.sender, u.cause, u.from_at, u.until_at, u.heard_at
+SELECT c.id, c.state, u.key, r."to", m.attempt, m.tries, s.name, u.sender, u.cause, u.from_at, u.until_at,
+       (SELECT min(h.at) FROM heard AS h WHERE h.sender = u.sender AND h.at >= u.until_at)
 FROM unknown AS u
 CROSS JOIN message AS m ON m.key = u.key
 CROSS JOIN recipient AS r ON r.key = u.key
