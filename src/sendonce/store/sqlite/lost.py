@@ -30,7 +30,7 @@ _UNKNOWN, _COMPLETED, _FAILED = MessageState.UNKNOWN, MessageState.COMPLETED, Me
 _FURTHEST = {Stage.SENT: "sent", Stage.DELIVERED: "delivered", Stage.READ: "read"}
 
 
-def recover(tx: Transaction, key: int, attempt: int, row: MessageRow | None, good: bool) -> MessageRow | None:
+def recover(tx: Transaction, key: int, attempt: int, row: MessageRow | None) -> MessageRow | None:
     """A receipt, good or bad, came for an attempt that the store never started: it has lost history, and the contract
     freezes. Answers the attempt's row, for the receipt to be applied to it and saved; None when the message is not one
     that can have been started."""
@@ -45,8 +45,6 @@ def recover(tx: Transaction, key: int, attempt: int, row: MessageRow | None, goo
     if row is not None:
         return _restart(tx, row, attempt)
     if state == ContractState.CANCELLED:
-        if not good:
-            return None
         tx.add(contract, "attempts", 1)
         return MessageRow(key, MessageState.CANCELLED, attempt, 0)
     return _start_rowless(tx, key, attempt) if withdraw(tx, contract, seq, seq) else None
@@ -120,7 +118,7 @@ def _restart(tx: Transaction, row: MessageRow, attempt: int) -> MessageRow | Non
 def _doubt(tx: Transaction, contract: int, rows: list[MessageRow]) -> None:
     """Make rows unknown that were started in lost history. They are not looked at again until no receipt can come:
     no silence proves anything of them."""
-    since, until = in_doubt(tx)
+    since, until = in_doubt(tx, contract)
     gives_up = tx.head_by_no(contract).spec.on_unknown is OnUnknown.FAIL
     look_at = 0 if gives_up else until + LAST_RECEIPT + 1
     for row in rows:
@@ -179,7 +177,7 @@ def doubt_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
     for lo, hi in withdraw(tx, contract, low, min(high, low + limit - 1)):
         _doubt(tx, contract, [_start_rowless(tx, base + seq, SKIPPED_ATTEMPTS) for seq in range(lo, hi + 1)])
         return end
-    keys = [row[0] for row in tx.run(SQL["waiting_rows"], (contract, in_doubt(tx)[1], limit))]
+    keys = [row[0] for row in tx.run(SQL["waiting_rows"], (contract, limit))]
     _doubt_rows(tx, contract, keys)
     return end if keys else None
 

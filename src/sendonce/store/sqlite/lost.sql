@@ -19,8 +19,10 @@ SELECT lo, hi FROM (SELECT lo, hi, 0 AS turn FROM freed WHERE contract = ?1
 ORDER BY turn, lo LIMIT 1;
 
 -- name: waiting_rows
--- Messages with a row that wait or are to be tried again, but for stand-ins that a person's word made due after ?2.
+-- Messages with a row that wait or are to be tried again, but for stand-ins that a person's word made due since history
+-- was lost.
 SELECT key FROM message
 WHERE key >> 32 = ?1 AND state IN (0, 2) AND state <> 4
-  AND NOT (sender IS NULL AND attempt > 0 AND answered_at >= ?2)
-LIMIT ?3;
+  AND NOT (sender IS NULL AND attempt > 0
+           AND answered_at >= (SELECT rewound_at FROM contract WHERE no = ?1))
+LIMIT ?2;

@@ -35,6 +35,7 @@ from sendonce.store.sqlite.verdicts import accepted_before, refuse
 SQL = load("receipts")
 
 _ACTIVE, _COMPLETED, _UNKNOWN = MessageState.ACTIVE, MessageState.COMPLETED, MessageState.UNKNOWN
+_CANCELLED = MessageState.CANCELLED
 _FURTHEST = {Stage.SENT: "sent", Stage.DELIVERED: "delivered", Stage.READ: "read"}
 _TIME = {Stage.SENT: "sent_at", Stage.DELIVERED: "delivered_at", Stage.READ: "read_at"}
 
@@ -82,8 +83,7 @@ def apply_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> tuple[Applie
         row = rows.get(key) or _under_watermark(tx, key)
         lost = row is None or attempt > row.attempt
         if lost:
-            good = receipt.stage is not None
-            row = recover(tx, key, attempt, row, good) if receipt.token is not None and key else None
+            row = recover(tx, key, attempt, row) if receipt.token is not None and key else None
         if row is None:
             strays += 1
             keep_stray(tx, receipt)
@@ -143,9 +143,10 @@ def _apply(tx: Transaction, row: MessageRow, attempt: int, receipt: Receipt) -> 
 
 def _stands_for(row: MessageRow, receipt: Receipt) -> bool:
     """The row is no attempt of ours, but stands for whatever was attempted in lost history: what the provider took
-    there, or says of the one that it took."""
+    there, or says of the one that it took. One that failed stands for itself."""
     its_own = bool(row.provider_id) and row.provider_id == receipt.provider_id.hex().upper()
-    return row.sender is None and (receipt.stage is not None or its_own)
+    took = receipt.stage is not None and row.stage != REFUSED_BY_RECEIPT
+    return row.sender is None and (took or its_own)
 
 
 def _lost(tx: Transaction, row: MessageRow, attempt: int) -> MessageRow:
@@ -188,6 +189,9 @@ def _fail(tx: Transaction, row: MessageRow, receipt: Receipt, error: DeliveryErr
         return noted  # it was taken twice, and the other one did not fail
     if row.stage is not None and (row.stage == REFUSED_BY_RECEIPT or row.stage >= Stage.DELIVERED):
         return noted
+    if row.state is _CANCELLED and row.stage is None:
+        row.stage, row.error = REFUSED_BY_RECEIPT, error_json(error)  # it stays cancelled, and nobody has it
+        return True
     if row.state not in (_ACTIVE, _UNKNOWN, _COMPLETED):
         return noted
     _note_first(tx, row)

@@ -24,16 +24,19 @@ from sendonce.store.sqlite.plans import plan
 from sendonce.store.sqlite.reactions import REWOUND, REWOUND_KNOWN, add_cause, pause_contract
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.unknowns import LAST_RECEIPT
 
 SQL = load("rewinds")
 
 #: Attempts that journals name one by one are marked in lots of this size.
 _LOT = 2000
+#: From these nothing is started any more.
+_OVER = (ContractState.CANCELLED, ContractState.FAILED)
 
 
 class Noticed(msgspec.Struct, frozen=True):
     """What was noticed last, as the store keeps it: at `at` (wall) and `until` (store time). History is lost from
-    `since` (store time) on, the last moment that the store knows of."""
+    `since` (store time) on, the last moment that the store knows of; 0 where it knows of none."""
 
     at: int
     since: int
@@ -89,19 +92,29 @@ def restored(tx: Transaction) -> int:
 
 
 def suspect(tx: Transaction, contract: int) -> None:
-    """Something came back for an attempt that the store never started: freeze its contract. If journals know what was
-    started, and it is not all marked yet, this is no news; nor is it when the contract is deleted."""
+    """Something came back for an attempt that the store never started: freeze its contract, and note that history was
+    lost, of the whole store. Only the first receipt says so. It is no news where the contract stands still for it
+    already, nor if journals know what was started, and it is not all marked yet; nor when the contract is deleted."""
     found = tx.one(SQL["suspected"], (contract,))
     if found is None or tx.one(SQL["marks_pending"], (contract,))[0]:
         return
     state, causes, rewound_at = found
+    if REWOUND in msgspec.json.decode(causes):
+        return
     text = tx.one(SQL["noticed"])[0]
     last = None if text is None else msgspec.json.decode(text, type=Noticed)
-    still = state == ContractState.COMPLETED or REWOUND in msgspec.json.decode(causes)
-    if still and last is not None and rewound_at is not None and rewound_at >= last.until:
-        return  # known already, and no reason to doubt anything newer of other contracts
+    if state in _OVER and last is not None and _explains(tx, last.until):
+        return  # nothing of it is started any more
+    if state == ContractState.COMPLETED and rewound_at is not None and _explains(tx, rewound_at):
+        tx.run(SQL["rewound"], (contract, tx.now))
+        return
     _freeze_one(tx, contract, False)
-    _note(tx, Noticed(tx.wall, tx.now, tx.now, None, False, {} if last is None else last.missing))
+    _note(tx, Noticed(tx.wall, 0, tx.now, None, False, {} if last is None else last.missing))
+
+
+def _explains(tx: Transaction, noticed: int) -> bool:
+    """Receipts of what was lost before that moment can still come."""
+    return tx.now <= noticed + LAST_RECEIPT
 
 
 def _freeze(tx: Transaction, witness: Witness, since: Since) -> int:
@@ -152,11 +165,12 @@ def _plan_marks(tx: Transaction, contract: int, ranges: list[tuple[int, int]], a
         plan(tx, "mark", contract, msgspec.json.encode(lot).decode())
 
 
-def in_doubt(tx: Transaction) -> tuple[int, int]:
-    """Between which moments (store time) what is lost can have been started."""
+def in_doubt(tx: Transaction, contract: int) -> tuple[int, int]:
+    """Between which moments (store time) what a contract lost can have been started."""
     text = tx.one(SQL["noticed"])[0]
     seen = msgspec.json.decode(text, type=Noticed) if text is not None else Noticed(tx.wall, tx.now, tx.now)
-    return seen.since, seen.until
+    made = tx.one(SQL["made"], (contract,))[0] - tx.wall + tx.now
+    return min(max(seen.since, made), seen.until), seen.until
 
 
 # -- going on ------------------------------------------------------------------------------------------------------

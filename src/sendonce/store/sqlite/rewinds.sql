@@ -50,6 +50,10 @@ SELECT state FROM contract WHERE no = ?1 AND deleting = 0;
 -- name: suspected
 SELECT state, causes, rewound_at FROM contract WHERE no = ?1 AND deleting = 0;
 
+-- name: made
+-- Wall time at which the contract was made.
+SELECT created_at FROM contract WHERE no = ?1;
+
 -- name: frozen
 -- Contracts that stand still because history was lost, newest first.
 SELECT id FROM contract WHERE deleting = 0 AND causes LIKE '%"rewound%' ORDER BY id DESC;
