@@ -375,3 +375,38 @@ async def test_a_failure_that_comes_again_is_of_before(watched: Ledger, file: Pa
     await released(restored)
     assert await restored.states(contract) == ["failed"]
     assert await restored.store.retry(None, MessageFilter()) == 0
+
+
+async def test_a_word_and_a_late_failure(watched: Ledger, file: Path) -> None:
+    """A person's word that it was sent tells of the attempts of before: that one of them failed is no reason to send
+    it again, for another may have been sent."""
+    contract = await watched.contract_of(2)
+    one = await watched.started(1)
+    await watched.answer(one, {0: Unknown("timeout")}, close=True)
+    await watched.store.backup(file)
+    restored = await put_back(watched, file, journals=False)
+    await restored.store.resolve(UnknownFilter(), sent=True)
+    await restored.work_off()
+    await released(restored)
+    await restored.report(one, 0, HICCUP)
+    await restored.pass_time(10)
+    assert await restored.states(contract) == ["failed", "unknown"]
+    await restored.nothing()
+
+
+@pytest.mark.parametrize("policy", [OnUnknown.EVIDENCE, OnUnknown.FAIL])
+async def test_what_is_reported_again_is_of_before(watched: Ledger, file: Path, policy: OnUnknown) -> None:
+    """What was unknown or given up in the copy was sent, failed and was retried in lost history. The provider says the
+    first two again: the last attempt of the contract is of before all the same, though its receipts came since."""
+    contract = await watched.contract_of(1, on_unknown=policy)
+    one = await watched.settled(contract.id, Unknown("timeout"))
+    await watched.pass_time(2 * WINDOW)
+    await watched.store.settle(WINDOW)
+    await watched.store.backup(file)
+    restored = await put_back(watched, file, journals=False)
+    await restored.report(one, 0, Stage.SENT)
+    await restored.report(one, 0, HICCUP)
+    await restored.pass_time(10)
+    await released(restored)
+    assert await restored.handed() == []
+    assert await restored.states(contract) == ["failed"]

@@ -30,7 +30,7 @@ from sendonce.store.sqlite.rows import (
 from sendonce.store.sqlite.sql import load
 from sendonce.store.sqlite.transaction import Transaction, keys_json
 from sendonce.store.sqlite.unknowns import drop_unknown
-from sendonce.store.sqlite.verdicts import accepted_before, refuse
+from sendonce.store.sqlite.verdicts import accepted_before, answered_at, refuse
 
 SQL = load("receipts")
 
@@ -162,6 +162,8 @@ def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -
     first = row.stage is None or row.stage in (Stage.ACCEPTED, REFUSED_BY_RECEIPT)
     if not first and row.stage is not None and row.stage >= stage and getattr(row, _TIME[stage]) is not None:
         return noted
+    if first:
+        _note_first(tx, row)
     if row.state is not _COMPLETED:
         if row.state is _ACTIVE:
             row.tries += 1
@@ -169,8 +171,6 @@ def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -
             drop_unknown(tx, row.key)
         tx.move(contract, row.state, _COMPLETED)
         row.state, row.due, row.error = _COMPLETED, None, None
-    if first:
-        _note_first(tx, row)
     if row.stage is None or stage > row.stage:
         if row.stage is not None and row.stage > Stage.ACCEPTED:
             tx.add(contract, _FURTHEST[Stage(row.stage)], -1)
@@ -231,7 +231,7 @@ def _note_first(tx: Transaction, row: MessageRow) -> None:
     """The attempt's first receipt, good or bad: evidence that the provider's receipts reach us."""
     if row.stage is None:
         # Not counted as accepted yet: there is no answer, or one that said no.
-        row.answered_at = row.answered_at or tx.now
+        row.answered_at = row.answered_at or answered_at(tx, row)
         note_flow(tx, row.sender, tx.now, 1, 1)
     elif row.stage == Stage.ACCEPTED:
         note_flow(tx, row.sender, row.answered_at or tx.now, 0, 1)

@@ -57,6 +57,16 @@ def accepted_before(tx: Transaction, row: MessageRow) -> None:
     row.state, row.due = _COMPLETED, None
 
 
+def answered_at(tx: Transaction, row: MessageRow) -> int:
+    """When an attempt counts as answered whose first receipt comes before any answer: now, unless it is one of before
+    history was lost. It is while the contract stands still; and where the message was taken for over without an answer
+    (a person's word, given up), nobody knows."""
+    contract = row.key >> SEQ_BITS
+    over = row.state not in (MessageState.ACTIVE, _UNKNOWN, _DELAYED)
+    before = tx.one(SQL["rewound_at" if over else "frozen_since"], (contract,))[0]
+    return tx.now if before is None else int(before)
+
+
 def _tried_again_perhaps(tx: Transaction, contract: int, row: MessageRow) -> bool:
     """The attempt is of before history was lost, or of it: it may have been followed by another."""
     rewound_at = tx.one(SQL["rewound_at"], (contract,))[0]
