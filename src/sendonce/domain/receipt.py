@@ -7,7 +7,7 @@ import msgspec
 from sendonce.domain.outcome import DeliveryError
 from sendonce.domain.state import Stage
 
-_TOKEN = re.compile(r"([0-9a-z]{4,32})\.([1-9][0-9]{0,9})\.([1-9][0-9]{0,5})")
+_TOKEN = re.compile(r"([0-9a-z]{4,32})\.([1-9][0-9]{0,9})\.([1-9][0-9]{0,9})")
 
 
 class Token(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from sendonce.domain.contract import Counts, OnUnknown
 from sendonce.domain.errors import WrongState
 from sendonce.domain.lease import Lease
 from sendonce.domain.outcome import Reaction, Unknown
-from sendonce.domain.receipt import Receipt
+from sendonce.domain.receipt import Receipt, Token
 from sendonce.domain.state import ContractState, Stage
 from sendonce.domain.unknown import UnknownFilter
 from sendonce.store.protocol import Action, MessageFilter
@@ -410,3 +410,69 @@ async def test_what_is_reported_again_is_of_before(watched: Ledger, file: Path, 
     await released(restored)
     assert await restored.handed() == []
     assert await restored.states(contract) == ["failed"]
+
+
+async def test_the_same_copy_twice_uses_no_number_twice(watched: Ledger, file: Path) -> None:
+    """Nobody knows what followed a copy, not even that it was put back before: each time other numbers are skipped, by
+    doubt and by a forced retry."""
+    await watched.settled((await watched.contract_of(1)).id, FAIL)
+    await watched.contract_of(1)
+    await watched.store.backup(file)
+    used: list[tuple[str, int, int]] = []
+    for _ in range(3):
+        watched = await put_back(watched, file, journals=False)
+        await released(watched)
+        await watched.store.resolve(UnknownFilter(), sent=False)
+        await watched.store.retry(None, MessageFilter(), force=True)
+        await watched.work_off()
+        for _ in range(2):
+            lease = await watched.started()
+            used += [(lease.contract.id, message.seq, message.attempt) for message in lease.messages]
+            await watched.accept(lease, close=True)
+        await watched.pass_time(5)
+    assert len(used) == len(set(used)) == 6
+
+
+async def test_the_id_of_an_attempt_with_a_large_number_is_found(watched: Ledger, file: Path) -> None:
+    """However much was skipped: receipts come with its token or with its id alone, and the books agree."""
+    contract = await watched.contract_of(1)
+    await watched.store.backup(file)
+    await watched.pass_time(40 * 86_400, step=86_400)
+    restored = await put_back(watched, file, journals=False)
+    await released(restored)
+    lease = await not_sent(restored)
+    assert lease.messages[0].attempt > 1 << 16
+    await restored.accept(lease, close=True)
+    assert await restored.store.verify() == []
+    await restored.apply(restored.receipt(lease, 0, Stage.SENT, token=False))
+    assert Token.parse(str(restored.receipt(lease, 0, Stage.SENT).token)) is not None
+    assert (await restored.store.contract(contract.id)).sent == 1
+
+
+async def test_marks_of_a_completed_contract_come_first(
+    watched: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process starts while the first one has not marked yet what journals know: a failure that is reported
+    again brings nothing back that was tried again since the copy was made. Then the contract goes on by itself."""
+    contract = await watched.contract_of(2)
+    lease = await sent(watched)
+    await watched.store.backup(file)
+    await watched.report(lease, 0, error(Reaction.RETRY, "131000"))
+    await watched.pass_time(3)
+    again = await sent(watched)
+    assert seqs(again) == [1]
+    with monkeypatch.context() as patched:
+        patched.setattr(type(watched.store), "work_off", nothing_to_do)
+        restored = await put_back(watched, file)
+        await restored.report(lease, 0, error(Reaction.RETRY, "131000"))
+        await restored.pass_time(3)
+        await restored.nothing()
+    await restored.work_off()
+    assert await restored.states(contract) == ["unknown", "completed"]
+    assert (await restored.store.contract(contract.id)).causes == ()
+    await restored.report(again, 0, Stage.DELIVERED)
+    assert (await restored.store.contract(contract.id)).state is ContractState.COMPLETED
+
+
+async def nothing_to_do(*_: object) -> bool:
+    return False

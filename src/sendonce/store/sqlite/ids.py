@@ -3,8 +3,8 @@
 Ids have no order, so an ordinary index would touch a page for each of them: more than half of what a commit wrote.
 Instead each commit appends its entries as one *run*; from time to time many runs are merged into a *segment* of sorted
 blocks. Writing is sequential, and a search looks into the few runs and into one block of each segment. An entry is a
-hash, a key and an attempt; whether the id really is that attempt's is looked up there, so what is left of a deleted
-message does no harm, and old segments are dropped whole.
+hash, a key and the end of an attempt's number; which one really has the id is looked up there, so what is left of a
+deleted message does no harm, and old segments are dropped whole.
 
 A receipt can come before the answer that brings its id. One without a token then explains nothing yet: it is kept as a
 stray, and meets its message when the id is saved.
@@ -22,8 +22,9 @@ from sendonce.store.sqlite.transaction import Transaction, keys_json
 
 SQL = load("ids")
 
-#: Hash, key, attempt; big-endian, so that bytes sort as the numbers do.
+#: Hash, key, the low bits of the attempt; big-endian, so that bytes sort as the numbers do.
 _ENTRY = struct.Struct(">IQH")
+_ATTEMPT_MASK = (1 << 16) - 1
 #: Runs are merged when there are so many of them, or so many entries in them.
 _MANY_RUNS, _MANY_ENTRIES = 512, 16_384
 #: Entries of a block: about two pages.
@@ -39,7 +40,7 @@ _RECEIPT = msgspec.json.Decoder(Receipt)
 
 def id_entry(provider_id: bytes, key: int, attempt: int) -> bytes:
     """An entry of the index."""
-    return _ENTRY.pack(zlib.crc32(provider_id), key, attempt)
+    return _ENTRY.pack(zlib.crc32(provider_id), key, attempt & _ATTEMPT_MASK)
 
 
 def save_ids(tx: Transaction, entries: Sequence[bytes]) -> None:
@@ -54,19 +55,20 @@ def find_by_id(tx: Transaction, provider_id: bytes) -> tuple[int, int]:
     wanted = hash_.to_bytes(4, "big")
     for statement, bindings in (("runs_newest_first", ()), ("blocks_with", (hash_,))):
         for (entries,) in tx.run(SQL[statement], bindings):
-            for key, attempt in _hits(entries or b"", wanted):
-                if tx.one(SQL["has_id"], (key, attempt, provider_id))[0]:
-                    return key, attempt
+            for key, low_bits in _hits(entries or b"", wanted):
+                attempt = tx.one(SQL["attempt_with_id"], (key, low_bits, provider_id))
+                if attempt is not None:
+                    return key, attempt[0]
     return 0, 0
 
 
 def _hits(entries: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
-    """Key and attempt of the entries with this hash."""
+    """Key and the attempt's low bits of the entries with this hash."""
     at = entries.find(wanted)
     while at >= 0:
         if at % _ENTRY.size == 0:
-            _, key, attempt = _ENTRY.unpack_from(entries, at)
-            yield key, attempt
+            _, key, low_bits = _ENTRY.unpack_from(entries, at)
+            yield key, low_bits
         at = entries.find(wanted, at + 1)
 
 
@@ -134,10 +136,10 @@ def missing_ids(tx: Transaction) -> Iterator[int]:
     tx.run(SQL["begin_known"])
     for statement in ("all_runs", "all_blocks"):
         for (entries,) in tx.run(SQL[statement]).fetchall():
-            found = ((key, attempt, hash_) for hash_, key, attempt in _ENTRY.iter_unpack(entries))
+            found = ((key, low_bits, hash_) for hash_, key, low_bits in _ENTRY.iter_unpack(entries))
             tx.db.executemany(SQL["known"], found)
     for key, attempt, provider_id in tx.run(SQL["ids_of_attempts"], (tx.now - _KEEP_SEGMENT,)):
-        if not tx.one(SQL["is_known"], (key, attempt, zlib.crc32(provider_id)))[0]:
+        if not tx.one(SQL["is_known"], (key, attempt & _ATTEMPT_MASK, zlib.crc32(provider_id)))[0]:
             yield key
     tx.run(SQL["end_known"])
 

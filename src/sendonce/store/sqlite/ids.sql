@@ -13,11 +13,13 @@ SELECT (SELECT b.entries FROM id_block AS b WHERE b.segment = s.segment AND b.fi
         ORDER BY b.first DESC LIMIT 1)
 FROM id_segment AS s ORDER BY s.segment DESC;
 
--- name: has_id
--- Whether attempt ?2 of message ?1 got the id ?3, in a contract that is not deleted.
-SELECT EXISTS (SELECT 1 FROM contract AS c WHERE c.no = ?1 >> 32 AND c.deleting = 0)
-   AND ?3 IN (SELECT provider_id FROM message WHERE key = ?1 AND attempt = ?2
-              UNION ALL SELECT provider_id FROM attempt WHERE key = ?1 AND attempt = ?2);
+-- name: attempt_with_id
+-- The attempt of message ?1 that got the id ?3, of those whose numbers end with the 16 bits ?2, in a contract that is not
+-- deleted.
+SELECT attempt FROM (SELECT key, attempt, provider_id FROM message WHERE key = ?1
+                     UNION ALL SELECT key, attempt, provider_id FROM attempt WHERE key = ?1)
+WHERE attempt & 0xFFFF = ?2 AND provider_id = ?3
+  AND EXISTS (SELECT 1 FROM contract AS c WHERE c.no = ?1 >> 32 AND c.deleting = 0);
 
 -- name: oldest_runs
 SELECT run, entries FROM id_run ORDER BY run LIMIT ?1;

@@ -22,7 +22,7 @@ from sendonce.store.sqlite.unknowns import LAST_RECEIPT, drop_unknown, note_unkn
 
 SQL = load("lost")
 
-#: Attempt numbers that a message skips when nobody knows how many were used in lost history.
+#: Attempt numbers that a message skips at least when nobody knows how many were used in lost history.
 SKIPPED_ATTEMPTS = 100
 
 _WAITING, _ACTIVE, _DELAYED = MessageState.WAITING, MessageState.ACTIVE, MessageState.DELAYED
@@ -74,15 +74,21 @@ def withdraw(tx: Transaction, contract: int, low: int, high: int) -> list[tuple[
     return taken
 
 
+def skipped(tx: Transaction, contract: int) -> int:
+    """How many attempt numbers a message skips now. They grow with the contract's age, one a second: the same copy may
+    have been put back before, and skipped fewer then."""
+    return SKIPPED_ATTEMPTS + int(tx.one(SQL["age"], (contract, tx.wall))[0])
+
+
 def stand_in(tx: Transaction, row: MessageRow) -> MessageRow:
     """In place of a row, and of whatever was attempted after it: in the same state, under a number that nothing had.
     A person's word made it (see `spared`)."""
     if row.attempt:
         save_earlier(tx, [row])
-    tx.add(row.key >> SEQ_BITS, "attempts", 1)
-    return MessageRow(
-        row.key, row.state, row.attempt + SKIPPED_ATTEMPTS, row.tries, answered_at=tx.now, doubled=row.doubled
-    )
+    contract = row.key >> SEQ_BITS
+    tx.add(contract, "attempts", 1)
+    attempt = row.attempt + skipped(tx, contract)
+    return MessageRow(row.key, row.state, attempt, row.tries, answered_at=tx.now, doubled=row.doubled)
 
 
 def _start_rowless(tx: Transaction, key: int, attempt: int) -> MessageRow:
@@ -175,7 +181,8 @@ def doubt_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
         return int(keys[-1])
     low, high = tx.one(SQL["first_waiting"], (contract,)) or (1, 0)
     for lo, hi in withdraw(tx, contract, low, min(high, low + limit - 1)):
-        _doubt(tx, contract, [_start_rowless(tx, base + seq, SKIPPED_ATTEMPTS) for seq in range(lo, hi + 1)])
+        attempt = skipped(tx, contract)
+        _doubt(tx, contract, [_start_rowless(tx, base + seq, attempt) for seq in range(lo, hi + 1)])
         return end
     keys = [row[0] for row in tx.run(SQL["waiting_rows"], (contract, limit))]
     _doubt_rows(tx, contract, keys)
@@ -183,7 +190,8 @@ def doubt_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
 
 
 def _doubt_rows(tx: Transaction, contract: int, keys: list[int]) -> None:
-    later = [_restart(tx, row, row.attempt + SKIPPED_ATTEMPTS) for row in load_rows(tx, keys).values()]
+    more = skipped(tx, contract)
+    later = [_restart(tx, row, row.attempt + more) for row in load_rows(tx, keys).values()]
     _doubt(tx, contract, [row for row in later if row is not None])
 
 

@@ -4,6 +4,10 @@ SELECT state, sealed, total FROM contract WHERE no = ?1;
 -- name: rest
 SELECT state, next_seq, total FROM contract WHERE no = ?1;
 
+-- name: age
+-- Seconds since the contract was made, at wall time ?2.
+SELECT max(0, (?2 - created_at) / 1000) FROM contract WHERE no = ?1;
+
 -- name: freed_between
 -- Freed ranges that overlap ?2 to ?3.
 SELECT lo, hi FROM freed WHERE contract = ?1 AND hi >= ?2 AND lo <= ?3 ORDER BY lo;

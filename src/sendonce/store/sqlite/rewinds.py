@@ -132,7 +132,22 @@ def _freeze(tx: Transaction, witness: Witness, since: Since) -> int:
         no, state = known.get(id_, (0, ContractState.DRAFT))
         if state != ContractState.DRAFT:
             _plan_marks(tx, no, since.ranges.get(id_, []), since.attempts.get(id_, {}))
+    for no, state in known.values():
+        if state == ContractState.COMPLETED and tx.one(SQL["marks_pending"], (no,))[0]:
+            _hold_until_marked(tx, no)
     return frozen
+
+
+def _hold_until_marked(tx: Transaction, contract: int) -> None:
+    """Nothing of a completed contract waits for a person. But a failure that is reported again must not bring a message
+    back that was tried again in lost history, before that is marked."""
+    add_cause(tx, contract, REWOUND_KNOWN)
+    plan_thaw(tx, contract)
+
+
+def plan_thaw(tx: Transaction, contract: int) -> None:
+    """Let a contract go on, after all that is planned for it so far, and with the strays that came so far."""
+    plan(tx, "thaw", contract, str(tx.one(SQL["last_stray"])[0]))
 
 
 def _note(tx: Transaction, seen: Noticed) -> None:
@@ -214,6 +229,5 @@ def resume_after_restore(tx: Transaction, contract: str | None) -> int:
             # What a window has started is in doubt like the rest, whoever has it.
             leases.end_all(tx, one.no)
             plan(tx, "doubt", one.no)
-        # After all that is planned for it so far, and with the strays that came so far.
-        plan(tx, "thaw", one.no, str(tx.one(SQL["last_stray"])[0]))
+        plan_thaw(tx, one.no)
     return released

@@ -23,9 +23,9 @@ def thaw_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
         apply_receipts(tx, waiting)
         return piece.next_key
     state, causes, started_at = tx.one(SQL["pause"], (piece.contract,))
-    if state == ContractState.PAUSED:
+    if state in (ContractState.PAUSED, ContractState.COMPLETED):
         left = [cause for cause in msgspec.json.decode(causes) if cause not in (REWOUND, REWOUND_KNOWN)]
-        if not left:
+        if state == ContractState.PAUSED and not left:
             state = ContractState.WAITING if started_at is None else ContractState.ACTIVE
         tx.run(CONTRACTS_SQL["resume"], (piece.contract, state, msgspec.json.encode(left).decode()))
     return None
