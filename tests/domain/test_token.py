@@ -23,7 +23,7 @@ def test_round_trip(contract: str, seq: int, attempt: int) -> None:
     [
         *("", "hello", "order-17", "abcd.1", "abcd.1.1.1", "abcd.0.1", "abcd.1.0", "abcd.01.1", "abcd.-1.1"),
         *("ABCD.1.1", "abc.1.1", "abcd.1.1\n", " abcd.1.1", "abcd.1.1 ", "abcd.\u0661.1", "abcd.1.1e3", "abcd,1,1"),
-        *("abcd.99999999999.1", "abcd.1.9999999", "x" * 33 + ".1.1", "äbcd.1.1"),
+        *("abcd.99999999999.1", "abcd.1.99999999999", "x" * 33 + ".1.1", "äbcd.1.1"),
     ],
 )
 def test_foreign_text_is_refused(text: str) -> None:
