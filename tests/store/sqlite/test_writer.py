@@ -11,7 +11,7 @@ import pytest
 from sendonce.domain.clock import ManualClock
 from sendonce.domain.errors import SettingsError, StoreError, StoreFull
 from sendonce.store.sqlite.connection import check_sqlite, connect
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.transaction import SqliteTransaction
 from sendonce.store.sqlite.writer import Writer
 
 
@@ -26,7 +26,7 @@ class Scene:
         self.db.execute("CREATE TABLE branch (id, fork); INSERT INTO branch VALUES ('b', 0)")
         self.commits: list[int] = []
         self.gate = threading.Event()
-        transaction = Transaction(self.db, ManualClock(), 0, lambda: 0.5, "me")
+        transaction = SqliteTransaction(self.db, ManualClock(), 0, lambda: 0.5, "me")
         self.writer = Writer(self.db, path, transaction, None, lambda: self.commits.append(1))
 
     def values(self) -> list[int]:
@@ -40,7 +40,7 @@ class Scene:
         """Keep the writer busy until the gate opens, so that what comes meanwhile is one group."""
         entered = threading.Event()
 
-        def wait(tx: Transaction) -> None:
+        def wait(tx: SqliteTransaction) -> None:
             entered.set()
             self.gate.wait()
 
@@ -49,12 +49,12 @@ class Scene:
         return task
 
 
-def note(tx: Transaction, value: int) -> int:
-    tx.run("INSERT INTO noted VALUES (?)", (value,))
+def note(tx: SqliteTransaction, value: int) -> int:
+    tx.db.execute("INSERT INTO noted VALUES (?)", (value,))
     return value
 
 
-def note_and_fail(tx: Transaction, value: int) -> None:
+def note_and_fail(tx: SqliteTransaction, value: int) -> None:
     note(tx, value)
     raise LookupError(str(value))
 
@@ -97,7 +97,7 @@ async def test_a_failing_mutation_is_undone_alone(scene: Scene) -> None:
 async def test_a_failing_store_fails_the_whole_group(scene: Scene) -> None:
     """When the store itself fails, nothing of the group happened, and every caller is told."""
 
-    def fill(tx: Transaction) -> None:
+    def fill(tx: SqliteTransaction) -> None:
         raise apsw.FullError("no space left")
 
     held = await scene.hold()

@@ -6,7 +6,3 @@ FROM meta WHERE key IN ('boot', 'clock_offset', 'clock_last') HAVING count(*) = 
 
 -- name: write_clock
 INSERT OR REPLACE INTO meta (key, value) VALUES ('boot', ?1), ('clock_offset', ?2), ('clock_last', ?3);
-
--- name: touch_clock
--- Written with every heartbeat, so that store time goes on from here after a reboot.
-UPDATE meta SET value = max(value, ?1) WHERE key = 'clock_last';

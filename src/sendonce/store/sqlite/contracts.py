@@ -1,29 +1,26 @@
-"""Contracts: creating, filling, starting, pausing, resuming, cancelling, deleting."""
+"""The table `contract`, its senders and its refused rows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
 
-from sendonce.domain.contract import Contract, ContractSpec, Counts, new_id
-from sendonce.domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from sendonce.domain.contract import Contract, ContractSpec, Counts
 from sendonce.domain.message import Refusal
-from sendonce.domain.state import FINISHED, ContractState, MessageState
-from sendonce.store.protocol import Action, Import, Once, Row
-from sendonce.store.sqlite import leases
-from sendonce.store.sqlite.plans import plan
-from sendonce.store.sqlite.reactions import REWOUND, pause_contract
-from sendonce.store.sqlite.rows import SEQ_BITS
+from sendonce.domain.state import ContractState, MessageState
+from sendonce.store.ledger.tables import Facts, Next
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.table import Table
 
 SQL = load("contracts")
 
-_WAITING, _CANCELLED = MessageState.WAITING, MessageState.CANCELLED
+_STATES = tuple(state.label for state in MessageState)
+_COUNTERS = (*_STATES, "attempts", "sent", "delivered", "read", "doubled")
 
 
 class _ContractRow(msgspec.Struct, array_like=True):
-    """A row of `contract`, as the statement `contract` reads it."""
+    """A row of `contract`, as the statements `read` and `page` read it."""
 
     id: str
     no: int
@@ -58,8 +55,7 @@ _SPEC = msgspec.json.Decoder(ContractSpec)
 _WORDS = msgspec.json.Decoder(tuple[str, ...])
 
 
-def read_contract(row: Sequence[Any]) -> Contract:
-    """A contract from the columns that the statements of this file select."""
+def _contract(row: Sequence[Any]) -> Contract:
     r = _ContractRow(*row)
     return Contract(
         id=r.id,
@@ -85,199 +81,160 @@ def read_contract(row: Sequence[Any]) -> Contract:
     )
 
 
-def contract(tx: Transaction, id_: str) -> Contract:
-    """A contract as it stands. NotFound."""
-    row = tx.one(SQL["contract"], (id_,))
-    if row is None:
-        raise NotFound("contract", id_)
-    return read_contract(row)
+class ContractTable(Table):
+    """See `Contracts`."""
 
+    def head(self, id_: str) -> tuple[int, str, ContractSpec] | None:
+        row = self.one(SQL["head"], (id_,))
+        return None if row is None else (row[0], row[1], _SPEC.decode(row[2]))
 
-def create(tx: Transaction, spec: ContractSpec, once: Once | None) -> Contract:
-    """See `Store.create_contract`."""
-    made = made_before(tx, once)
-    if made is not None:
-        return contract(tx, made)
-    senders = []
-    for name in spec.senders:
-        found = tx.one(SQL["sender_no"], (name,))
-        if found is None:
-            raise InvalidInput("senders", f"there is no sender {name!r}")
-        senders.append(found[0])
-    id_ = new_id(tx.wall)
-    while tx.one(SQL["id_taken"], (id_,))[0]:
-        id_ = new_id(tx.wall)
-    text = msgspec.json.encode(spec).decode()
-    no = tx.one(SQL["create"], (id_, text, ContractState.DRAFT, spec.priority, tx.wall))[0]
-    tx.insert(SQL["add_sender"], [(no, sender) for sender in sorted(set(senders))])
-    remember(tx, once, id_)
-    return contract(tx, id_)
+    def head_by_no(self, no: int) -> tuple[int, str, ContractSpec]:
+        row = self.one(SQL["head_by_no"], (no,))
+        return row[0], row[1], _SPEC.decode(row[2])
 
+    def facts(self, no: int) -> Facts:
+        found = self.find(no)
+        assert found is not None, f"there is no contract {no}"
+        return found
 
-def made_before(tx: Transaction, once: Once | None) -> str | None:
-    """Id of what an earlier request with this key made. Conflict when that was a different request."""
-    if once is None:
-        return None
-    row = tx.one(SQL["made_before"], (once.key,))
-    if row is None:
-        return None
-    if row[0] != once.fingerprint:
-        raise Conflict(f"Idempotency-Key {once.key!r} was used with another request; take a new key.")
-    return str(row[1])
-
-
-def remember(tx: Transaction, once: Once | None, made: str) -> None:
-    if once is not None:
-        tx.run(SQL["remember"], (once.key, once.fingerprint, made, tx.now))
-
-
-# -- the list ----------------------------------------------------------------------------------------------------
-
-
-def begin_import(tx: Transaction, id_: str, columns: Sequence[str]) -> Import:
-    """See `Store.begin_import`. Rows of an earlier list are overwritten, and what stands behind the new ones goes in
-    pieces after the seal."""
-    head = tx.head(id_)
-    current = contract(tx, id_)
-    if current.state is not ContractState.DRAFT:
-        raise WrongState(f"The list of contract {id_} is frozen: it is {current.state.label}, no draft any more.")
-    tx.add(head.no, "waiting", -current.counts.waiting)
-    names = msgspec.json.encode(list(columns)).decode()
-    generation = tx.one(SQL["begin_import"], (head.no, names))[0]
-    tx.run(SQL["drop_refusals"], (head.no,))
-    return Import(id_, head.no, generation)
-
-
-def append(tx: Transaction, import_: Import, rows: Sequence[Row], refused: Sequence[Refusal]) -> None:
-    """See `Store.append`."""
-    imported = tx.one(SQL["note_rows"], (import_.no, import_.generation, len(rows), len(refused)))
-    if imported is None:
-        raise WrongState(f"Another upload replaced the list of contract {import_.contract}; this one is void.")
-    first = (import_.no << SEQ_BITS) + imported[0] - len(rows) + 1
-    tx.insert(SQL["save_recipients"], _pack(rows, first))
-    tx.insert(SQL["save_refusals"], [(import_.no, one.row, one.value, one.reason) for one in refused])
-
-
-def _pack(rows: Sequence[Row], first: int) -> list[tuple[int, int | str, str | None]]:
-    """Phones become integers, a third of their text; variables become one JSON array."""
-    encode = msgspec.json.encode
-    return [
-        (
-            key,
-            int(to) if to[:1] == "+" and to[1:].isdecimal() and to[1] != "0" and len(to) <= 18 else to,
-            encode(variables).decode() if variables else None,
+    def find(self, no: int) -> Facts | None:
+        row = self.one(SQL["facts"], (no,))
+        if row is None:
+            return None
+        id_, state, causes, sealed, total, next_seq, served, *times, deleting = row
+        created_at, started_at, rewound_at = times
+        return Facts(
+            no=no,
+            id=id_,
+            state=ContractState(state),
+            causes=() if causes == "[]" else _WORDS.decode(causes),
+            sealed=bool(sealed),
+            total=total,
+            next_seq=next_seq,
+            served=served,
+            created_at=created_at,
+            started_at=started_at,
+            rewound_at=rewound_at,
+            deleting=bool(deleting),
         )
-        for key, (to, variables) in enumerate(rows, first)
-    ]
+
+    def read(self, id_: str) -> Contract | None:
+        row = self.one(SQL["read"], (id_,))
+        return None if row is None else _contract(row)
+
+    def page(self, state: ContractState | None, before: str | None, limit: int) -> list[Contract]:
+        if state is None:
+            return [_contract(row) for row in self.run(SQL["page"], (before, limit))]
+        return [_contract(row) for row in self.run(SQL["page_in_state"], (before, limit, state))]
+
+    def is_taken(self, id_: str) -> bool:
+        return bool(self.value(SQL["id_taken"], (id_,)))
+
+    def create(self, id_: str, spec: ContractSpec, senders: Sequence[int], wall: int) -> None:
+        text = msgspec.json.encode(spec).decode()
+        no = self.value(SQL["create"], (id_, text, ContractState.DRAFT, spec.priority, wall))
+        self.insert(SQL["add_sender"], [(no, sender) for sender in senders])
+
+    def change(self, no: int, **columns: Any) -> None:
+        if "causes" in columns:
+            columns["causes"] = msgspec.json.encode(columns["causes"]).decode()
+        self.run(_change(tuple(columns)), (*columns.values(), no))
+
+    def delete(self, no: int) -> None:
+        for statement in ("delete_refusals", "delete_senders", "delete_freed", "delete_contract"):
+            self.run(SQL[statement], (no,))
+
+    def begin_import(self, no: int, columns: Sequence[str]) -> int:
+        generation = self.value(SQL["begin_import"], (no, msgspec.json.encode(list(columns)).decode()))
+        self.run(SQL["drop_refusals"], (no,))
+        return int(generation)
+
+    def note_rows(self, no: int, generation: int, rows: int, refused: int) -> int | None:
+        imported: int | None = self.value(SQL["note_rows"], (no, generation, rows, refused))
+        return imported
+
+    def save_refusals(self, no: int, refused: Sequence[Refusal]) -> None:
+        self.insert(SQL["save_refusals"], [(no, one.row, one.value, one.reason) for one in refused])
+
+    def refusals(self, no: int, after: int, limit: int) -> list[Refusal]:
+        return [Refusal(*row) for row in self.run(SQL["refusals"], (no, after, limit))]
+
+    def seal(self, no: int, generation: int, duplicates: int) -> int | None:
+        total: int | None = self.value(SQL["seal"], (no, generation, duplicates))
+        return total
+
+    def next_of(self, sender: int, now: int) -> Next | None:
+        row = self.one(SQL["next_of"], (sender, now))
+        if row is None:
+            return None
+        no, id_, next_seq, total, retry_turn, has_due, low, high = row
+        freed = None if low is None else (low, high)
+        return Next(no, id_, next_seq, total, bool(retry_turn), bool(has_due), freed)
+
+    def next_due(self, now: int) -> int | None:
+        due: int | None = self.value(SQL["next_due"], (now,))
+        return due
+
+    def note_served(self, no: int, size: int, retry_turn: bool, wall: int) -> None:
+        waiting, active = ContractState.WAITING, ContractState.ACTIVE
+        named = {"contract": no, "size": size, "turn": int(retry_turn), "waiting": waiting, "active": active}
+        self.run(SQL["note_served"], {**named, "wall": wall})
+
+    def least_served(self, besides: int) -> int:
+        return int(self.value(SQL["least_served"], (besides,)))
+
+    def enter(self, books: Mapping[int, Mapping[str, int]], wall: int) -> None:
+        total = dict.fromkeys(_STATES, 0)
+        for no, changes in books.items():
+            bindings = [*(changes.get(counter, 0) for counter in _COUNTERS), no]
+            state, open_, sealed, deleting = self.one(_enter(), bindings)
+            if deleting:
+                continue  # a late receipt does not bring it back
+            for label in _STATES:
+                total[label] += changes.get(label, 0)
+            if sealed and open_ == 0 and state in (ContractState.WAITING, ContractState.ACTIVE, ContractState.PAUSED):
+                self.run(SQL["complete"], (ContractState.COMPLETED, wall, no))
+            elif open_ > 0 and state == ContractState.COMPLETED:
+                self.run(SQL["reopen"], (ContractState.ACTIVE, ContractState.PAUSED, no))
+        if any(total.values()):
+            self.run(_enter_tally(), list(total.values()))
+
+    def tally(self) -> Counts:
+        return Counts(*self.one(SQL["tally"]))
+
+    def by_state(self) -> dict[ContractState, int]:
+        return {ContractState(state): count for state, count in self.run(SQL["by_state"])}
+
+    def with_failures(self) -> list[int]:
+        return self.column(SQL["with_failures"])
+
+    def living(self) -> list[tuple[str, int, ContractState]]:
+        return [(id_, no, ContractState(state)) for id_, no, state in self.run(SQL["living"])]
+
+    def living_among(self, ids: Collection[str]) -> dict[str, int]:
+        wanted = msgspec.json.encode(sorted(ids)).decode()
+        return dict(self.run(SQL["living_among"], (wanted,)).fetchall())
+
+    def frozen(self) -> list[str]:
+        return self.column(SQL["frozen"])
 
 
-def seal(tx: Transaction, import_: Import, duplicates: int) -> Contract:
-    """See `Store.seal`."""
-    row = tx.one(SQL["seal"], (import_.no, import_.generation, duplicates))
-    if row is None:
-        raise WrongState(f"Another upload replaced the list of contract {import_.contract}; this one is void.")
-    tx.add(import_.no, "waiting", row[0])
-    end = (import_.no << SEQ_BITS) + row[0]
-    if tx.one(SQL["rows_behind"], (end, (import_.no + 1) << SEQ_BITS))[0]:
-        plan(tx, "trim", import_.no)
-    return _settled_books(tx, import_.contract)
+@cache
+def _change(columns: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{column} = ?" for column in columns)
+    return f"UPDATE contract SET {changes} WHERE no = ?"  # noqa: S608 - column names of our own
 
 
-# -- what a person asks ------------------------------------------------------------------------------------------
+@cache
+def _enter() -> str:
+    changes = ", ".join(f"{counter} = {counter} + ?" for counter in _COUNTERS)
+    return (
+        f"UPDATE contract SET {changes} WHERE no = ? "  # noqa: S608 - column names of our own
+        "RETURNING state, waiting + active + delayed + unknown, sealed, deleting"
+    )
 
 
-def act(tx: Transaction, id_: str, action: Action, cause: str) -> Contract:
-    """See `Store.act`."""
-    current = contract(tx, id_)
-    match action:
-        case Action.START:
-            _start(tx, current)
-        case Action.PAUSE:
-            _pause(tx, current, cause)
-        case Action.RESUME:
-            _resume(tx, current, cause)
-        case Action.CANCEL:
-            _cancel(tx, current)
-    return _settled_books(tx, id_)
-
-
-def _start(tx: Transaction, current: Contract) -> None:
-    if current.state is not ContractState.DRAFT:
-        if current.state in (ContractState.CANCELLED, ContractState.FAILED):
-            raise WrongState(f"Contract {current.id} is {current.state.label}; make a new one.")
-        return
-    if not current.sealed:
-        raise WrongState(f"Contract {current.id} has no sealed list of recipients; upload it (again) first.")
-    if current.total == 0:
-        raise WrongState(f"Contract {current.id} has no recipients; upload a list with at least one valid row.")
-    tx.run(SQL["start"], (current.no, ContractState.WAITING, ContractState.PAUSED))
-
-
-def _pause(tx: Transaction, current: Contract, cause: str) -> None:
-    if current.state is ContractState.DRAFT or current.state in FINISHED:
-        raise WrongState(f"Contract {current.id} is {current.state.label}: there is nothing to pause.")
-    pause_contract(tx, current.no, cause)
-
-
-def _resume(tx: Transaction, current: Contract, cause: str) -> None:
-    if current.state is not ContractState.PAUSED:
-        if current.state in FINISHED or current.state is ContractState.DRAFT:
-            raise WrongState(f"Contract {current.id} is {current.state.label}: there is nothing to resume.")
-        return
-    # Lost history is never taken back by the way: whoever resumes has to name it.
-    left = [one for one in current.causes if cause != one and (cause != "*" or one.startswith(REWOUND))]
-    if cause == "*" and left:
-        raise WrongState(
-            f"The store has lost history, and contract {current.id} may have sent messages that it does not know of. "
-            "`sendonce resume-after-restore` goes on safely. To go on as if nothing had been sent, cause "
-            f"{left[0]!r} has to be named."
-        )
-    stray = tx.one(SQL["last_stray"], (current.id,))[0] if cause.startswith(REWOUND) else None
-    if stray is not None:
-        plan(tx, "thaw", current.no, str(stray))  # receipts that came for it are believed first
-        return
-    state = ContractState.PAUSED
-    if not left:
-        state = ContractState.ACTIVE if current.started_at is not None else ContractState.WAITING
-    tx.run(SQL["resume"], (current.no, state, msgspec.json.encode(left).decode()))
-
-
-def _cancel(tx: Transaction, current: Contract) -> None:
-    if current.state is ContractState.CANCELLED:
-        return
-    if current.state in FINISHED:
-        raise WrongState(f"Contract {current.id} is {current.state.label}: there is nothing left to cancel.")
-    leases.cut_contract(tx, current.no)
-    # Ranges are cancelled as ranges; rows that wait (retries, messages that came back) go in pieces.
-    unstarted = tx.one(SQL["unstarted"], (current.no,))[0] if current.sealed else 0
-    tx.move(current.no, _WAITING, _CANCELLED, unstarted)
-    tx.run(SQL["drop_all_freed"], (current.no,))
-    tx.run(SQL["cancel"], (current.no, ContractState.CANCELLED, tx.wall))
-    plan(tx, "cancel", current.no)
-
-
-def delete(tx: Transaction, id_: str) -> None:
-    """See `Store.delete_contract`."""
-    current = contract(tx, id_)
-    if current.state not in FINISHED and current.state is not ContractState.DRAFT:
-        raise WrongState(f"Contract {id_} is {current.state.label}; cancel it first, then delete it.")
-    if current.counts.unknown:
-        raise WrongState(
-            f"Contract {id_} has {current.counts.unknown} messages of which nobody knows whether they went out; "
-            "delete it when they are settled."
-        )
-    if current.counts.active or tx.run(leases.SQL["leases_of_contract"], (current.no,)).fetchone():
-        raise WrongState(f"Messages of contract {id_} are still on their way; delete it in a minute.")
-    for state in MessageState:
-        tx.add(current.no, state.label, -current.counts.of(state))
-    tx.balance()  # from here on its counts are nobody's
-    tx.run(SQL["delete"], (current.no,))
-    tx.run(SQL["drop_plans"], (current.no,))
-    plan(tx, "delete", current.no)
-    tx.forget()
-
-
-def _settled_books(tx: Transaction, id_: str) -> Contract:
-    """The contract with this mutation's counts written."""
-    tx.balance()
-    return contract(tx, id_)
+@cache
+def _enter_tally() -> str:
+    changes = ", ".join(f"{label} = {label} + ?" for label in _STATES)
+    return f"UPDATE tally SET {changes}"  # noqa: S608 - column names of our own

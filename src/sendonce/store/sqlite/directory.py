@@ -1,22 +1,85 @@
-"""Accounts and senders."""
+"""The tables `account` and `sender`."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from sendonce.domain.contract import new_id
-from sendonce.domain.errors import Conflict, NotFound
 from sendonce.domain.sender import Account, Sender
-from sendonce.store.protocol import Kind, Once
-from sendonce.store.sqlite.contracts import made_before, remember
-from sendonce.store.sqlite.reactions import pause_account, pause_sender
+from sendonce.store.protocol import Kind
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.table import Table
 
 SQL = load("directory")
 
 _WORDS = msgspec.json.Decoder(tuple[str, ...])
+
+
+class DirectoryTable(Table):
+    """See `Directory` of the tables."""
+
+    def accounts(self) -> list[Account]:
+        return [_account(row) for row in self.run(SQL["accounts"])]
+
+    def account(self, name: str) -> Account | None:
+        row = self.one(SQL["account"], (name,))
+        return None if row is None else _account(row)
+
+    def senders(self) -> list[Sender]:
+        return [_sender(row) for row in self.run(SQL["senders"])]
+
+    def sender(self, name: str) -> Sender | None:
+        row = self.one(SQL["sender"], (name,))
+        return None if row is None else _sender(row)
+
+    def sender_by_no(self, no: int) -> Sender:
+        return _sender(self.one(SQL["sender_by_no"], (no,)))
+
+    def sender_names(self) -> dict[int | None, str]:
+        return dict(self.run(SQL["sender_names"]).fetchall())
+
+    def senders_of(self, account: int) -> list[int]:
+        return self.column(SQL["senders_of"], (account,))
+
+    def named(self, kind: Kind, name: str) -> str | None:
+        id_: str | None = self.value(SQL[f"{kind.value}_named"], (name,))
+        return id_
+
+    def create_account(self, account: Account) -> None:
+        told = (account.id, account.name, account.channel)
+        self.run(SQL["create_account"], (*told, _json(account.settings), _json(account.causes), account.created_at))
+
+    def create_sender(self, sender: Sender) -> None:
+        told = (sender.id, sender.name, sender.channel, sender.account.no, sender.rate)
+        self.run(SQL["create_sender"], (*told, _json(sender.settings), _json(sender.causes), sender.created_at))
+
+    def change_account(self, account: Account) -> None:
+        self.run(SQL["change_account"], (account.no, account.name, _json(account.settings)))
+
+    def change_sender(self, sender: Sender) -> None:
+        self.run(SQL["change_sender"], (sender.no, sender.name, sender.rate, _json(sender.settings)))
+
+    def causes(self, kind: Kind, no: int) -> tuple[str, ...]:
+        return _WORDS.decode(self.value(SQL[f"{kind.value}_causes"], (no,)))
+
+    def set_causes(self, kind: Kind, no: int, causes: Sequence[str]) -> None:
+        self.run(SQL[f"set_{kind.value}_causes"], (no, _json(causes)))
+
+    def with_budget(self, until: int) -> list[tuple[int, float | None]]:
+        return list(self.run(SQL["with_budget"], (until,)))
+
+    def next_slot(self, after: int) -> float | None:
+        at: float | None = self.value(SQL["next_slot"], (after,))
+        return at
+
+    def take_slots(self, sender: int, now: int, width: float) -> float:
+        return float(self.value(SQL["take_slots"], (sender, now, width))) - width
+
+    def rest(self, sender: int | None, until: float) -> None:
+        self.run(SQL["rest"], (sender, until))
+
+    def reset_slots(self, sender: int, now: int) -> None:
+        self.run(SQL["reset_slots"], (sender, now))
 
 
 def _json(value: Any) -> str:
@@ -41,98 +104,3 @@ def _sender(row: Sequence[Any]) -> Sender:
         causes=_WORDS.decode(causes),
         created_at=created_at,
     )
-
-
-def accounts(tx: Transaction) -> list[Account]:
-    return [_account(row) for row in tx.run(SQL["accounts"])]
-
-
-def senders(tx: Transaction) -> list[Sender]:
-    return [_sender(row) for row in tx.run(SQL["senders"])]
-
-
-def sender(tx: Transaction, name: str) -> Sender:
-    """By id, or by name. NotFound."""
-    row = tx.one(SQL["sender"], (name,))
-    if row is None:
-        raise NotFound("sender", name)
-    return _sender(row)
-
-
-def sender_by_no(tx: Transaction, no: int) -> Sender:
-    return _sender(tx.one(SQL["sender_by_no"], (no,)))
-
-
-def account(tx: Transaction, name: str) -> Account:
-    """By id, or by name. NotFound."""
-    row = tx.one(SQL["account"], (name,))
-    if row is None:
-        raise NotFound("account", name)
-    return _account(row)
-
-
-def create_account(tx: Transaction, new: Account, once: Once | None) -> Account:
-    """See `Directory.create_account`."""
-    made = made_before(tx, once)
-    if made is not None:
-        return account(tx, made)
-    _check_free(tx, "account", new.name, "")
-    id_ = new.id or new_id(tx.wall)
-    tx.run(SQL["create_account"], (id_, new.name, new.channel, _json(new.settings), _json(new.causes), tx.wall))
-    remember(tx, once, id_)
-    return account(tx, id_)
-
-
-def create_sender(tx: Transaction, new: Sender, once: Once | None) -> Sender:
-    """See `Directory.create_sender`."""
-    made = made_before(tx, once)
-    if made is not None:
-        return sender(tx, made)
-    _check_free(tx, "sender", new.name, "")
-    owner = account(tx, new.account.id)
-    id_ = new.id or new_id(tx.wall)
-    tx.run(
-        SQL["create_sender"],
-        (id_, new.name, new.channel, owner.no, new.rate, _json(new.settings), _json(new.causes), tx.wall),
-    )
-    remember(tx, once, id_)
-    return sender(tx, id_)
-
-
-def change_account(tx: Transaction, changed: Account) -> Account:
-    """See `Directory.change_account`."""
-    before = account(tx, changed.id)
-    _check_free(tx, "account", changed.name, before.id)
-    tx.run(SQL["change_account"], (before.no, changed.name, _json(changed.settings)))
-    return account(tx, before.id)
-
-
-def change_sender(tx: Transaction, changed: Sender) -> Sender:
-    """See `Directory.change_sender`."""
-    before = sender(tx, changed.id)
-    _check_free(tx, "sender", changed.name, before.id)
-    tx.run(SQL["change_sender"], (before.no, changed.name, changed.rate, _json(changed.settings)))
-    if changed.rate != before.rate:
-        # The slots of the old rate are no measure for the new one.
-        tx.run(SQL["reset_slots"], (before.no, tx.now))
-    return sender(tx, before.id)
-
-
-def pause(tx: Transaction, kind: Kind, name: str, cause: str) -> None:
-    """See `Directory.pause`."""
-    if kind is Kind.SENDER:
-        pause_sender(tx, sender(tx, name).no, cause)
-    else:
-        pause_account(tx, account(tx, name).no, cause)
-
-
-def resume(tx: Transaction, kind: Kind, name: str) -> None:
-    """See `Directory.resume`."""
-    no = sender(tx, name).no if kind is Kind.SENDER else account(tx, name).no
-    tx.run(SQL[f"resume_{kind.value}"], (no,))
-
-
-def _check_free(tx: Transaction, kind: str, name: str, own_id: str) -> None:
-    row = tx.one(SQL[f"{kind}_named"], (name,))
-    if row is not None and row[0] != own_id:
-        raise Conflict(f"The name {name!r} is taken by another {kind}; choose another name or change that one.")

@@ -37,14 +37,46 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
 -- name: change_account
 UPDATE account SET name = ?2, settings = ?3 WHERE no = ?1;
 
--- name: resume_account
-UPDATE account SET causes = '[]' WHERE no = ?1;
-
 -- name: change_sender
 UPDATE sender SET name = ?2, rate = ?3, settings = ?4 WHERE no = ?1;
 
--- name: resume_sender
-UPDATE sender SET causes = '[]' WHERE no = ?1;
-
 -- name: reset_slots
 UPDATE sender SET next_slot = min(next_slot, ?2) WHERE no = ?1;
+
+-- name: sender_names
+SELECT no, name FROM sender;
+
+-- name: senders_of
+SELECT no FROM sender WHERE account = ?1;
+
+-- name: account_causes
+SELECT causes FROM account WHERE no = ?1;
+
+-- name: sender_causes
+SELECT causes FROM sender WHERE no = ?1;
+
+-- name: set_account_causes
+UPDATE account SET causes = ?2 WHERE no = ?1;
+
+-- name: set_sender_causes
+UPDATE sender SET causes = ?2 WHERE no = ?1;
+
+-- name: with_budget
+-- Senders that are not paused and have a free slot before ?1, the longest unserved first.
+SELECT s.no, s.rate
+FROM sender AS s JOIN account AS a ON a.no = s.account
+WHERE s.causes = '[]' AND a.causes = '[]' AND s.next_slot <= ?1
+ORDER BY s.next_slot;
+
+-- name: next_slot
+-- The next slot of a sender whose budget is spent until after ?1.
+SELECT min(s.next_slot) FROM sender AS s JOIN account AS a ON a.no = s.account
+WHERE s.causes = '[]' AND a.causes = '[]' AND s.next_slot > ?1;
+
+-- name: take_slots
+-- GCRA: the sender's slots go on from its last one, or from now.
+UPDATE sender SET next_slot = max(next_slot, ?2) + ?3 WHERE no = ?1 RETURNING next_slot;
+
+-- name: rest
+-- The provider asked for less: the sender's next slot is not before ?2.
+UPDATE sender SET next_slot = max(next_slot, ?2) WHERE no = ?1;

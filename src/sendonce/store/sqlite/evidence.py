@@ -1,113 +1,26 @@
-"""The proof that an attempt was never accepted, and what it still lacks."""
+"""The tables `flow` and `heard`."""
 
 from collections.abc import Iterable
 
-import msgspec
-
-from sendonce.domain.contract import OnUnknown
-from sendonce.domain.unknown import WaitsFor
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction, keys_json
-from sendonce.store.sqlite.uptime import webhooks_up
+from sendonce.store.sqlite.table import Table, json_array
 
 SQL = load("evidence")
 
-#: Width of a bucket in which accepted attempts are counted, in milliseconds.
-BUCKET = 10_000
 
+class EvidenceTable(Table):
+    """See `Evidence`."""
 
-#: How long the counts are kept, in milliseconds: no absence is proven when providers repeat webhooks no more.
-KEEP_FLOW = 8 * 24 * 3600 * 1000
+    def note_flow(self, sender: int, bucket: int, accepted: int, receipted: int) -> None:
+        self.run(SQL["note_flow" if accepted else "note_receipts"], (sender, bucket, accepted, receipted))
 
+    def flow_between(self, sender: int, first: int, last: int) -> tuple[int, int]:
+        accepted, receipted = self.one(SQL["flow_between"], (sender, first, last))
+        return accepted, receipted
 
-def note_flow(tx: Transaction, sender: int | None, at: int, accepted: int, receipted: int) -> None:
-    """Count accepted attempts of a sender, or receipts for attempts answered at that time."""
-    if sender is not None:
-        statement = SQL["note_flow"] if accepted else SQL["note_receipts"]
-        tx.run(statement, (sender, at // BUCKET, accepted, receipted))
+    def note_heard(self, senders: Iterable[int], at: int) -> None:
+        self.run(SQL["note_heard"], (json_array(senders), at))
 
-
-def note_heard(tx: Transaction, senders: Iterable[int], at: int) -> None:
-    """Receipts of these senders came at that time: whoever waits for one that came after it has been heard of."""
-    tx.run(SQL["note_heard"], (keys_json(senders), at))
-
-
-def tidy_flow(tx: Transaction) -> None:
-    """Drop what is too old to prove anything."""
-    tx.run(SQL["drop_old_flow"], ((tx.now - KEEP_FLOW) // BUCKET,))
-    tx.run(SQL["drop_old_heard"], (tx.now - KEEP_FLOW,))
-
-
-class Candidate(msgspec.Struct, array_like=True):
-    """A row of `unknown`: the attempt can have been handed over between `from_at` and `until_at`; the first receipt of
-    its sender after that came at `heard_at`."""
-
-    key: int
-    sender: int | None
-    cause: str
-    from_at: int
-    until_at: int
-    heard_at: int | None
-
-
-class Evidence:
-    """What is known at one moment. An attempt is proven absent when every accepted attempt of its sender around it has
-    its receipt, at least one exists, a whole window has passed since receipts of the sender came after it and while our
-    webhooks were up, no post waits to be applied, and nothing came since that could not be explained. `window` in
-    milliseconds.
-
-    One trouble may keep answers and receipts from us alike; then nobody is accepted in it whose missing receipt could
-    tell. And when it ends, what lay at the provider is taken late. So the window counts from the first receipt heard.
-
-    Providers repeat what they could not post ever more rarely: after an outage its receipt may take as long again to
-    come as the outage lasted."""
-
-    def __init__(self, tx: Transaction, window: int) -> None:
-        self._tx = tx
-        self._window = window
-        self._up = webhooks_up(tx)
-        self._unread = tx.one(SQL["posts_waiting"])[0]
-        # A post that could not be read, or a receipt without a token that found no message, may be the very receipt.
-        self._unexplained = tx.one(SQL["latest_unexplained"])[0]
-        self._rewound = tx.one(SQL["rewound_at"])[0]
-        self._known: dict[tuple[int, int, int], bool] = {}
-
-    def was_rewound(self, candidate: Candidate) -> bool:
-        """The store has lost history since: its receipt may have been part of that, so no silence proves anything."""
-        return bool(candidate.from_at <= self._rewound)
-
-    def lacks(self, candidate: Candidate) -> WaitsFor | None:
-        """The first condition that does not hold; None when the absence is proven."""
-        if candidate.sender is None or self.was_rewound(candidate) or candidate.from_at <= self._unexplained:
-            return WaitsFor.PERSON
-        if candidate.until_at + self._window > self._tx.now:
-            return WaitsFor.EVIDENCE_WINDOW
-        if not self._heard_since(candidate):
-            return WaitsFor.WEBHOOKS
-        if self._unread:
-            return WaitsFor.POSTS
-        if candidate.heard_at is None or candidate.heard_at + self._window > self._tx.now:
-            return WaitsFor.OTHER_RECEIPTS
-        return None if self._all_receipted(candidate.sender, candidate) else WaitsFor.OTHER_RECEIPTS
-
-    def waits_for(self, candidate: Candidate, policy: OnUnknown) -> WaitsFor:
-        """Why it is not settled yet, for people."""
-        if policy is OnUnknown.HOLD or (policy is OnUnknown.RESEND and self.was_rewound(candidate)):
-            return WaitsFor.PERSON
-        lacking = self.lacks(candidate) if policy is OnUnknown.EVIDENCE else None
-        return lacking or WaitsFor.EVIDENCE_WINDOW  # what lacks nothing is settled at the next look
-
-    def _heard_since(self, candidate: Candidate) -> bool:
-        if self._up is None:
-            return False
-        in_outage = candidate.from_at < self._up.since
-        return not in_outage or self._up.since + max(self._window, self._up.gap) <= self._tx.now
-
-    def _all_receipted(self, sender: int, candidate: Candidate) -> bool:
-        first = (candidate.from_at - self._window) // BUCKET
-        last = (candidate.until_at + self._window) // BUCKET
-        asked = (sender, first, last)
-        if asked not in self._known:
-            accepted, receipted = self._tx.one(SQL["flow_between"], asked)
-            self._known[asked] = bool(accepted) and accepted == receipted
-        return self._known[asked]
+    def drop_old(self, bucket: int, at: int) -> None:
+        self.run(SQL["drop_old_flow"], (bucket,))
+        self.run(SQL["drop_old_heard"], (at,))

@@ -26,15 +26,3 @@ WHERE EXISTS (SELECT 1 FROM unknown AS u WHERE u.sender = wanted.value AND u.unt
 -- What was heard before ?1, found sender by sender.
 DELETE FROM heard WHERE (sender, at) IN (
     SELECT h.sender, h.at FROM sender AS s CROSS JOIN heard AS h ON h.sender = s.no AND h.at < ?1 LIMIT 500);
-
--- name: posts_waiting
-SELECT EXISTS (SELECT 1 FROM post WHERE reason IS NULL);
-
--- name: latest_unexplained
--- Store time of the latest post or receipt that nothing explains; 0 if there is none.
-SELECT max((SELECT value FROM meta WHERE key = 'unexplained_at'),
-           coalesce((SELECT max(received_at) FROM stray WHERE hash IS NOT NULL), 0));
-
--- name: rewound_at
--- Store time at which it was last noticed that history was lost; -1 if it never was.
-SELECT coalesce((SELECT value FROM meta WHERE key = 'rewound_at'), -1);

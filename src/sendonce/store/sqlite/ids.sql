@@ -40,34 +40,6 @@ DELETE FROM id_block WHERE segment = (SELECT segment FROM id_segment WHERE made_
 -- name: drop_old_segment
 DELETE FROM id_segment WHERE segment = (SELECT segment FROM id_segment WHERE made_at < ?1 ORDER BY segment LIMIT 1);
 
--- name: keep_stray
-INSERT INTO stray (hash, receipt, received_at) VALUES (?1, ?2, ?3);
-
--- name: any_stray
-SELECT 1 FROM stray WHERE hash IS NOT NULL LIMIT 1;
-
--- name: strays_of
-SELECT s.id, s.receipt FROM json_each(?1) AS wanted CROSS JOIN stray AS s ON s.hash = wanted.value
-WHERE s.hash IS NOT NULL ORDER BY s.id;
-
--- name: drop_strays
-DELETE FROM stray WHERE id IN (SELECT value FROM json_each(?1));
-
--- name: latest_forgotten
--- The latest stray without a token among those that go.
-SELECT max(received_at) FROM stray WHERE hash IS NOT NULL AND received_at < ?1;
-
--- name: note_unexplained
-UPDATE meta SET value = max(value, ?1) WHERE key = 'unexplained_at';
-
--- name: strays_of_contract
-SELECT id, receipt FROM stray
-WHERE hash IS NULL AND receipt ->> '$.token.contract' = ?1 AND id <= ?2 ORDER BY id LIMIT ?3;
-
--- name: forget_strays
--- Strays without a token until ?1, with one until ?2.
-DELETE FROM stray WHERE received_at < ?1 AND (hash IS NOT NULL OR received_at < ?2);
-
 -- name: begin_known
 CREATE TEMP TABLE known (key INTEGER, attempt INTEGER, hash INTEGER, PRIMARY KEY (key, attempt, hash)) WITHOUT ROWID;
 
@@ -90,6 +62,3 @@ UNION ALL SELECT key, attempt, provider_id FROM attempt WHERE provider_id IS NOT
 
 -- name: is_known
 SELECT EXISTS (SELECT 1 FROM temp.known WHERE key = ?1 AND attempt = ?2 AND hash = ?3);
-
--- name: strays_with_token
-SELECT id, receipt FROM stray WHERE hash IS NULL;

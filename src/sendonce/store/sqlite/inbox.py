@@ -5,11 +5,8 @@ from collections import deque
 
 import msgspec
 
-from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.ledger.transaction import Transaction
 from sendonce.store.sqlite.writer import Writer
-
-SQL = load("inbox")
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -58,7 +55,7 @@ class Inbox:
     def _take(self, tx: Transaction, taken: list[_Waiting]) -> None:
         self._called = False
         self._take_all(taken)
-        tx.insert(SQL["keep_posts"], [(tx.instance, one.channel, one.body, tx.wall, tx.now) for one in taken])
+        tx.posts.keep(tx.instance, [(one.channel, one.body) for one in taken], tx.now, tx.wall)
 
     def _take_all(self, taken: list[_Waiting]) -> None:
         """One by one: the loop's thread may add to the line meanwhile, and both threads may be here."""

@@ -1,23 +1,36 @@
-"""Operations over many messages, as they are noted; `bulk.py` does them in pieces."""
+"""The table `bulk`: operations over many messages that are still to be done."""
 
-import msgspec
-
+from sendonce.store.ledger.tables import Piece
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.table import Table
 
 SQL = load("plans")
 
 
-class Piece(msgspec.Struct, frozen=True, array_like=True):
-    """A row of `bulk`: what is to be done, to which contract (0: any), and from which key on."""
+class PlanTable(Table):
+    """See `Plans`."""
 
-    id: int
-    kind: str
-    contract: int
-    filter: str | None
-    next_key: int
+    def add(self, kind: str, contract: int, filter: str | None, next_key: int) -> None:
+        self.run(SQL["add"], (kind, contract, filter, next_key))
 
+    def next(self) -> Piece | None:
+        row = self.one(SQL["next"])
+        return None if row is None else Piece(*row)
 
-def plan(tx: Transaction, kind: str, contract: int, filter: str | None = None, next_key: int = 0) -> None:
-    """Note an operation; `work_off` does it."""
-    tx.run(SQL["plan"], (kind, contract, filter, next_key))
+    def reached(self, id_: int, key: int) -> None:
+        self.run(SQL["reached"], (id_, key))
+
+    def done(self, id_: int) -> None:
+        self.run(SQL["done"], (id_,))
+
+    def pending(self, kind: str, contract: int) -> bool:
+        return bool(self.value(SQL["pending"], (kind, contract)))
+
+    def drop_of(self, contract: int) -> None:
+        self.run(SQL["drop_of"], (contract,))
+
+    def forget(self, contract: int) -> None:
+        self.run(SQL["forget"], (contract,))
+
+    def void(self) -> None:
+        self.run(SQL["void"])

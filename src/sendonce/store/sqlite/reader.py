@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sendonce.store.sqlite.connection import connect, translated
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.transaction import SqliteTransaction
 
 T = TypeVar("T")
 
@@ -19,11 +19,11 @@ THREADS = 2
 class Readers:
     """Runs queries, each on one consistent snapshot."""
 
-    def __init__(self, path: Path, make: Callable[[Any], Transaction], threads: int) -> None:
+    def __init__(self, path: Path, make: Callable[[Any], SqliteTransaction], threads: int) -> None:
         self._path = path
         self._make = make
         self._local = threading.local()
-        self._opened: list[Transaction] = []
+        self._opened: list[SqliteTransaction] = []
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sendonce-reader")
 
     async def run(self, query: Callable[..., T], *args: Any) -> T:
@@ -31,18 +31,18 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, query, args)
 
     def _run(self, query: Callable[..., T], args: tuple[Any, ...]) -> T:
-        transaction: Transaction | None = getattr(self._local, "transaction", None)
+        transaction: SqliteTransaction | None = getattr(self._local, "transaction", None)
         with translated(self._path):
             if transaction is None:
                 transaction = self._make(connect(self._path, durable=True, read_only=True))
                 self._local.transaction = transaction
                 self._opened.append(transaction)
-            transaction.run("BEGIN")
+            transaction.db.execute("BEGIN")
             try:
                 with transaction:
                     return query(transaction, *args)
             finally:
-                transaction.run("ROLLBACK")
+                transaction.db.execute("ROLLBACK")
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)

@@ -1,103 +1,69 @@
-"""Messages whose outcome is not known: noting them, and settling those that no receipt settled."""
+"""The table `unknown`."""
 
-from sendonce.domain.contract import OnUnknown
-from sendonce.domain.outcome import DeliveryError, Reaction
-from sendonce.domain.state import ContractState, MessageState
-from sendonce.store.sqlite.evidence import Candidate, Evidence
-from sendonce.store.sqlite.rows import SEQ_BITS, MessageRow, error_json, load_rows, save_rows
+from collections.abc import Sequence
+from typing import Any
+
+from sendonce.domain.state import ContractState
+from sendonce.store.ledger.tables import Candidate, UnknownOrder, UnknownSeen
+from sendonce.store.sqlite.addresses import pack_address, unpack_address
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction, keys_json
+from sendonce.store.sqlite.table import Table, json_array
 
 SQL = load("unknowns")
 
-#: A message that could not be settled is looked at again after this time, in milliseconds, or after an evidence window
-#: that is shorter.
-LOOK_AGAIN = 5_000
-#: Providers repeat webhooks for this long (WhatsApp: 7 days); after it no evidence can come, in milliseconds.
-LAST_RECEIPT = 7 * 24 * 3600 * 1000
 
-OUTCOME_UNKNOWN = DeliveryError("outcome_unknown", "Nobody knows whether this was sent", Reaction.FAIL_RECIPIENT)
+class UnknownTable(Table):
+    """See `Unknowns`."""
 
-#: Proven not to have been accepted, but its tries are used up: a retry of it is safe.
-NEVER_ACCEPTED = DeliveryError(
-    "never_accepted", "The provider never took it, and its tries are used up", Reaction.RETRY
-)
+    def note(self, unknown: Candidate, look_at: int) -> None:
+        noted = self.value(SQL["next_noted"])
+        known = (unknown.key, unknown.sender, unknown.cause, unknown.from_at, unknown.until_at)
+        self.run(SQL["note"], (*known, noted, look_at))
 
+    def drop(self, keys: Sequence[int]) -> None:
+        self.run(SQL["drop"], (json_array(keys),))
 
-def note_unknown(
-    tx: Transaction, row: MessageRow, cause: str, from_at: int, until_at: int, look_at: int | None = None
-) -> None:
-    """The row's attempt may have been handed over between these moments, and nobody knows. It costs a try. It is looked
-    at when its evidence window has passed, or not before `look_at`."""
-    contract = row.key >> SEQ_BITS
-    tx.move(contract, row.state, MessageState.UNKNOWN)
-    if look_at is None:
-        held = tx.head_by_no(contract).spec.on_unknown is OnUnknown.HOLD
-        look_at = until_at + LAST_RECEIPT + 1 if held else 0
-    row.state, row.due = MessageState.UNKNOWN, None
-    row.tries += 1
-    noted = tx.one(SQL["next_noted"])[0]
-    tx.run(SQL["note_unknown"], (row.key, row.sender, cause, from_at, until_at, noted, look_at))
+    def since(self, key: int) -> int:
+        return int(self.value(SQL["since"], (key,)))
 
+    def of(self, keys: Sequence[int]) -> list[Candidate]:
+        return [Candidate(*row) for row in self.run(SQL["of"], (json_array(keys),))]
 
-def drop_unknown(tx: Transaction, key: int) -> None:
-    tx.run(SQL["drop_unknown"], (keys_json([key]),))
+    def oldest(self, until: int, look_by: int, limit: int) -> list[Candidate]:
+        return [Candidate(*row) for row in self.run(SQL["oldest"], (until, look_by, limit))]
 
+    def look_later(self, keys: Sequence[int], at: int) -> None:
+        self.run(SQL["look_later"], (json_array(keys), at))
 
-def settle(tx: Transaction, evidence_window_ms: int, limit: int) -> int:
-    """See `Store.settle`."""
-    oldest = tx.run(SQL["oldest_unknown"], (tx.now - evidence_window_ms, tx.now, limit)).fetchall()
-    if not oldest:
-        return 0
-    candidates = [Candidate(*found) for found in oldest]
-    rows = load_rows(tx, [candidate.key for candidate in candidates])
-    evidence = Evidence(tx, evidence_window_ms)
-    settled, held, for_good = [], [], []
-    for candidate in candidates:
-        row = rows[candidate.key]
-        if _settle_one(tx, row, candidate, evidence):
-            settled.append(row)
-        elif evidence.was_rewound(candidate) or tx.head_by_no(row.key >> SEQ_BITS).spec.on_unknown is OnUnknown.HOLD:
-            for_good.append(candidate)
-        else:
-            held.append(candidate.key)
-    if held:
-        tx.run(SQL["look_later"], (keys_json(held), tx.now + min(LOOK_AGAIN, evidence_window_ms)))
-    if for_good:
-        latest = max(candidate.until_at for candidate in for_good)
-        tx.run(SQL["look_later"], (keys_json(one.key for one in for_good), latest + LAST_RECEIPT + 1))
-    save_rows(tx, settled)
-    tx.run(SQL["drop_unknown"], (keys_json(row.key for row in settled),))
-    return len(settled)
+    def between(self, after: int, high: int, limit: int) -> list[int]:
+        return self.column(SQL["between"], (after, high, limit))
+
+    def last_noted(self) -> int:
+        return int(self.value(SQL["last_noted"]))
+
+    def count(self, after: int, order: UnknownOrder) -> int:
+        return int(self.value(SQL["count"], _bindings(after, order)))
+
+    def matching(self, after: int, order: UnknownOrder) -> list[int]:
+        return self.column(SQL["matching"], _bindings(after, order))
+
+    def page(self, after: int, order: UnknownOrder, limit: int) -> list[UnknownSeen]:
+        rows = self.run(SQL["page"], {**_bindings(after, order), "limit": limit})
+        return [_seen(*row) for row in rows]
 
 
-def _settle_one(tx: Transaction, row: MessageRow, candidate: Candidate, evidence: Evidence) -> bool:
-    contract = row.key >> SEQ_BITS
-    head = tx.head_by_no(contract)
-    policy = head.spec.on_unknown
-    if policy is OnUnknown.FAIL or tx.now - candidate.until_at > LAST_RECEIPT:
-        _give_up(tx, row)
-        return True
-    absent = policy is OnUnknown.EVIDENCE and evidence.lacks(candidate) is None
-    # `resend` takes the risk of one message, not that of a whole list which a rewound store knows nothing of.
-    risked = policy is OnUnknown.RESEND and not evidence.was_rewound(candidate)
-    if not absent and not risked:
-        return False
-    if tx.one(SQL["contract_state"], (contract,))[0] == ContractState.CANCELLED:
-        if not absent:
-            return False
-        target = MessageState.CANCELLED
-    elif row.tries >= head.spec.retry.attempts:
-        _give_up(tx, row, NEVER_ACCEPTED if absent else OUTCOME_UNKNOWN)
-        return True
-    else:
-        target = MessageState.DELAYED
-    tx.move(contract, MessageState.UNKNOWN, target)
-    row.state = target
-    row.due = tx.now if target is MessageState.DELAYED else None
-    return True
+def _bindings(after: int, order: UnknownOrder) -> dict[str, Any]:
+    return {
+        "after": after,
+        "end": order.end,
+        "noted": order.noted,
+        "sender": order.sender,
+        "cause": order.cause,
+        "recipient": pack_address(order.recipient),
+    }
 
 
-def _give_up(tx: Transaction, row: MessageRow, error: DeliveryError = OUTCOME_UNKNOWN) -> None:
-    tx.move(row.key >> SEQ_BITS, MessageState.UNKNOWN, MessageState.FAILED)
-    row.state, row.error = MessageState.FAILED, error_json(error)
+def _seen(
+    contract: str, state: int, key: int, to: int | str, attempt: int, tries: int, name: str | None, *known: Any
+) -> UnknownSeen:
+    return UnknownSeen(contract, ContractState(state), unpack_address(to), attempt, tries, name, Candidate(key, *known))

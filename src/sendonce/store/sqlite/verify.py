@@ -5,28 +5,28 @@ from collections import Counter
 from collections.abc import Iterator
 
 from sendonce.domain.state import FINISHED, ContractState, MessageState
-from sendonce.store.sqlite import contracts as contracts_
-from sendonce.store.sqlite import leases
-from sendonce.store.sqlite.ids import missing_ids, stray_tokens
-from sendonce.store.sqlite.leases import OpenLease
-from sendonce.store.sqlite.rows import SEQ_BITS, SEQ_MASK
+from sendonce.store.ledger import contracts as contracts_
+from sendonce.store.ledger.rows import SEQ_BITS, SEQ_MASK
+from sendonce.store.sqlite.ids import IdTable
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction
+from sendonce.store.sqlite.strays import StrayTable
+from sendonce.store.sqlite.table import Table
+from sendonce.store.sqlite.transaction import SqliteTransaction
 
 SQL = load("verify")
 
 _STATES = tuple(MessageState)
 
 
-def verify(tx: Transaction) -> list[str]:
+def verify(tx: SqliteTransaction) -> list[str]:
     """See `Store.verify`."""
     differences: list[str] = []
     total: Counter[MessageState] = Counter()
-    for (id_,) in tx.run(SQL["contract_ids"]).fetchall():
+    for (id_,) in Table(tx.db).run(SQL["contract_ids"]).fetchall():
         counted, found = _contract(tx, id_)
         total.update(counted)
         differences += [f"Contract {id_}: {sentence}" for sentence in found]
-    tally = tx.one(SQL["tally"])
+    tally = Table(tx.db).one(SQL["tally"])
     for state, said in zip(_STATES, tally, strict=True):
         if said != total[state]:
             differences.append(f"Over all contracts {said} messages are said to be {state.label}, {total[state]} are.")
@@ -34,7 +34,7 @@ def verify(tx: Transaction) -> list[str]:
     return differences
 
 
-def _contract(tx: Transaction, id_: str) -> tuple[Counter[MessageState], list[str]]:
+def _contract(tx: SqliteTransaction, id_: str) -> tuple[Counter[MessageState], list[str]]:
     contract = contracts_.contract(tx, id_)
     found: list[str] = []
     if not contract.sealed:
@@ -46,7 +46,7 @@ def _contract(tx: Transaction, id_: str) -> tuple[Counter[MessageState], list[st
         said = contract.counts.of(state)
         if said != counted[state]:
             found.append(f"{said} messages are said to be {state.label}, {counted[state]} are.")
-    recipients, doubled, attempts, *stages = tx.one(SQL["recount"], _bounds(contract.no))
+    recipients, doubled, attempts, *stages = Table(tx.db).one(SQL["recount"], _bounds(contract.no))
     if recipients < contract.total:
         found.append(f"it has {contract.total} messages and {recipients} recipients.")
     if contract.attempts != attempts + rowless:
@@ -70,32 +70,31 @@ def _bounds(contract: int) -> tuple[int, int]:
 
 
 def _count(
-    tx: Transaction, contract: int, total: int, state: ContractState, found: list[str]
+    tx: SqliteTransaction, contract: int, total: int, state: ContractState, found: list[str]
 ) -> tuple[Counter[MessageState], int]:
     """Messages by state from rows, leases, freed ranges and the cursor; every seq must be in exactly one of them. And
     how many of them are active without a row."""
     rowless = 0
     counted: Counter[MessageState] = Counter(
-        {MessageState(one): number for one, number in tx.run(SQL["rows_by_state"], _bounds(contract))}
+        {MessageState(one): number for one, number in Table(tx.db).run(SQL["rows_by_state"], _bounds(contract))}
     )
     covered: list[tuple[int, int, str]] = []
-    for row in tx.run(leases.SQL["leases_of_contract"], (contract,)).fetchall():
-        lease = OpenLease(*row)
+    for lease in tx.leases.of_contract(contract):
         if not 0 <= lease.started <= lease.allowed <= lease.size:
             found.append(f"lease {lease.id} has a watermark of {lease.started}, {lease.allowed} of {lease.size}.")
         if lease.lo is None:
             continue
         keys = lease.keys(0, lease.started)
-        with_row = tx.one(SQL["rows_between"], (keys[0], keys[-1]))[0] if keys else 0
+        with_row = Table(tx.db).one(SQL["rows_between"], (keys[0], keys[-1]))[0] if keys else 0
         rowless += lease.started - with_row
         counted[MessageState.WAITING] += lease.allowed - lease.started
         if lease.allowed > lease.started:
             covered.append((lease.lo + lease.started, lease.lo + lease.allowed - 1, f"lease {lease.id}"))
     counted[MessageState.ACTIVE] += rowless
-    for lo, hi in tx.run(SQL["freed"], (contract,)):
+    for lo, hi in Table(tx.db).run(SQL["freed"], (contract,)):
         counted[MessageState.WAITING] += hi - lo + 1
         covered.append((lo, hi, "a freed range"))
-    next_seq = tx.one(SQL["cursor"], (contract,))[0]
+    next_seq = Table(tx.db).one(SQL["cursor"], (contract,))[0]
     if next_seq <= total and state is not ContractState.CANCELLED:
         counted[MessageState.WAITING] += total - next_seq + 1
         covered.append((next_seq, total, "the rest of the list"))
@@ -106,14 +105,14 @@ def _count(
     return counted, rowless
 
 
-def _overlaps(tx: Transaction, contract: int, covered: list[tuple[int, int, str]]) -> Iterator[str]:
+def _overlaps(tx: SqliteTransaction, contract: int, covered: list[tuple[int, int, str]]) -> Iterator[str]:
     covered.sort()
     for (_, hi, first), (lo, _, second) in itertools.pairwise(covered):
         if lo <= hi:
             yield f"seq {lo} stands in {first} and in {second}."
     base = contract << SEQ_BITS
     for lo, hi, where in covered:
-        if tx.one(SQL["rows_between"], (base + lo, base + hi))[0]:
+        if Table(tx.db).one(SQL["rows_between"], (base + lo, base + hi))[0]:
             yield f"messages of {where} ({lo} to {hi}) were started already."
 
 
@@ -132,24 +131,24 @@ _CONTRADICTIONS = (
 )
 
 
-def _indexes(tx: Transaction) -> Iterator[str]:
+def _indexes(tx: SqliteTransaction) -> Iterator[str]:
     """Rows that must agree with each other across tables."""
     for name, what in _CONTRADICTIONS:
-        for (key,) in tx.run(SQL[name]):
+        for (key,) in Table(tx.db).run(SQL[name]):
             yield f"Message {_name(tx, key)} {what}."
-    for key in missing_ids(tx):
+    for key in IdTable(tx.db).missing(tx.now):
         yield f"Message {_name(tx, key)} cannot be found by its provider id."
-    for sender, bucket, accepted, receipted in tx.run(SQL["impossible_flow"]):
+    for sender, bucket, accepted, receipted in Table(tx.db).run(SQL["impossible_flow"]):
         yield f"Sender {sender} has {receipted} receipts for {accepted} accepted attempts in bucket {bucket}."
-    for id_, contract in tx.run(SQL["leases_of_nobody"]):
+    for id_, contract in Table(tx.db).run(SQL["leases_of_nobody"]):
         yield f"Lease {id_} is of contract {contract}, which does not exist."
-    for stray, token in stray_tokens(tx):
-        attempt = tx.one(SQL["attempt_of"], (token.contract, token.seq))
+    for stray, token in StrayTable(tx.db).tokens():
+        attempt = Table(tx.db).one(SQL["attempt_of"], (token.contract, token.seq))
         if attempt is not None and attempt[0] >= token.attempt:
             yield f"Receipt {stray} is kept as a stray, yet its attempt {token} exists."
 
 
-def _name(tx: Transaction, key: int) -> str:
+def _name(tx: SqliteTransaction, key: int) -> str:
     """A message as people know it."""
-    found = tx.one(SQL["contract_id"], (key >> SEQ_BITS,))
+    found = Table(tx.db).one(SQL["contract_id"], (key >> SEQ_BITS,))
     return f"{key >> SEQ_BITS if found is None else found[0]}.{key & SEQ_MASK}"

@@ -24,9 +24,9 @@ import structlog
 
 from sendonce.domain.errors import StoreError, StoreFull, StoreInDoubt
 from sendonce.store.journal import Journals, Moment, Started
+from sendonce.store.ledger.transaction import Transaction
 from sendonce.store.sqlite.connection import BUSY_TIMEOUT, translated
 from sendonce.store.sqlite.sql import load
-from sendonce.store.sqlite.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 

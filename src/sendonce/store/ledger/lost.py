@@ -1,0 +1,213 @@
+"""Messages that were started in history which the store has lost: marked as what they are, or may be.
+
+Where journals name the attempts, exactly these become unknown. Where nobody knows, every open message of a contract
+does before it goes on, since each may have been sent. Such a message gets a *stand-in* for whatever was attempted: a
+row without a sender, whose attempt skips some numbers, so that none that was used in lost history is used again. A
+receipt for a lost attempt is taken as what it says.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from sendonce.domain.contract import OnUnknown
+from sendonce.domain.state import ContractState, MessageState, Stage
+from sendonce.store.ledger import leases
+from sendonce.store.ledger.rewinds import Marks, in_doubt, suspect
+from sendonce.store.ledger.rows import SEQ_BITS, SEQ_MASK, MessageRow
+from sendonce.store.ledger.tables import Piece
+from sendonce.store.ledger.transaction import Transaction
+from sendonce.store.ledger.unknowns import LAST_RECEIPT, drop_unknown, note_unknown
+
+#: Attempt numbers that a message skips at least when nobody knows how many were used in lost history.
+SKIPPED_ATTEMPTS = 100
+
+_WAITING, _ACTIVE, _DELAYED = MessageState.WAITING, MessageState.ACTIVE, MessageState.DELAYED
+_UNKNOWN, _COMPLETED, _FAILED = MessageState.UNKNOWN, MessageState.COMPLETED, MessageState.FAILED
+_FURTHEST = {Stage.SENT: "sent", Stage.DELIVERED: "delivered", Stage.READ: "read"}
+
+
+def recover(tx: Transaction, key: int, attempt: int, row: MessageRow | None) -> MessageRow | None:
+    """A receipt, good or bad, came for an attempt that the store never started: it has lost history, and the contract
+    freezes. Answers the attempt's row, for the receipt to be applied to it and saved; None when the message is not one
+    that can have been started."""
+    contract, seq = key >> SEQ_BITS, key & SEQ_MASK
+    facts = tx.contracts.facts(contract)
+    if facts.state is ContractState.DRAFT:
+        suspect(tx, contract)  # it was more than a draft
+        return None
+    if not facts.sealed or not 1 <= seq <= facts.total:
+        return None
+    suspect(tx, contract)
+    if row is not None:
+        return _restart(tx, row, attempt)
+    if facts.state is ContractState.CANCELLED:
+        tx.add(contract, "attempts", 1)
+        return MessageRow(key, MessageState.CANCELLED, attempt, 0)
+    return _start_rowless(tx, key, attempt) if withdraw(tx, contract, seq, seq) else None
+
+
+def withdraw(tx: Transaction, contract: int, low: int, high: int) -> list[tuple[int, int]]:
+    """Take seqs between two out of what is still to be leased. Answers the ranges that were; none of a cancelled
+    contract."""
+    facts = tx.contracts.facts(contract)
+    if facts.state is ContractState.CANCELLED:
+        return []
+    taken = []
+    for lo, hi in tx.freed.between(contract, low, high):
+        tx.freed.drop(contract, lo)
+        if lo < low:
+            tx.freed.put(contract, lo, low - 1)
+        if hi > high:
+            tx.freed.put(contract, high + 1, hi)
+        taken.append((max(lo, low), min(hi, high)))
+    last = min(high, facts.total)
+    if last >= facts.next_seq:
+        first = max(low, facts.next_seq)
+        tx.contracts.change(contract, next_seq=last + 1)
+        if first > facts.next_seq:
+            leases.free(tx, contract, facts.next_seq, first - 1)
+        taken.append((first, last))
+    return taken
+
+
+def skipped(tx: Transaction, contract: int) -> int:
+    """How many attempt numbers a message skips now. They grow with the contract's age, one a second: the same copy may
+    have been put back before, and skipped fewer then."""
+    return SKIPPED_ATTEMPTS + max(0, tx.wall - tx.contracts.facts(contract).created_at) // 1000
+
+
+def stand_in(tx: Transaction, row: MessageRow) -> MessageRow:
+    """In place of a row, and of whatever was attempted after it: in the same state, under a number that nothing had.
+    A person's word made it (see `spared`)."""
+    if row.attempt:
+        tx.messages.save_earlier([row])
+    contract = row.key >> SEQ_BITS
+    tx.add(contract, "attempts", 1)
+    attempt = row.attempt + skipped(tx, contract)
+    return MessageRow(row.key, row.state, attempt, row.tries, answered_at=tx.now, doubled=row.doubled)
+
+
+def _start_rowless(tx: Transaction, key: int, attempt: int) -> MessageRow:
+    tx.move(key >> SEQ_BITS, _WAITING, _ACTIVE)
+    tx.add(key >> SEQ_BITS, "attempts", 1)
+    return MessageRow(key, _ACTIVE, attempt, 0)
+
+
+def _restart(tx: Transaction, row: MessageRow, attempt: int) -> MessageRow | None:
+    """A later attempt of a message with a row; the one before goes into its history."""
+    contract = row.key >> SEQ_BITS
+    if row.state is MessageState.SKIPPED:
+        return None
+    tries = row.tries
+    if row.state is _UNKNOWN:
+        drop_unknown(tx, row.key)
+        tries -= 1  # the new one is unknown for it
+    if row.state is _COMPLETED and row.stage is not None and row.stage > Stage.ACCEPTED:
+        tx.add(contract, _FURTHEST[Stage(row.stage)], -1)
+    state: MessageState = row.state
+    if state in (_UNKNOWN, _COMPLETED, _FAILED):
+        tx.move(contract, state, _DELAYED)
+        state = _DELAYED
+    if state in (_WAITING, _DELAYED):
+        tx.move(contract, state, _ACTIVE)
+        state = _ACTIVE
+    if row.attempt:
+        tx.messages.save_earlier([row])
+    tx.add(contract, "attempts", 1)
+    return MessageRow(row.key, state, attempt, tries, doubled=row.doubled)
+
+
+def _doubt(tx: Transaction, contract: int, rows: list[MessageRow]) -> None:
+    """Make rows unknown that were started in lost history. They are not looked at again until no receipt can come:
+    no silence proves anything of them."""
+    since, until = in_doubt(tx, contract)
+    gives_up = tx.head_by_no(contract).spec.on_unknown is OnUnknown.FAIL
+    look_at = 0 if gives_up else until + LAST_RECEIPT + 1
+    for row in rows:
+        note_unknown(tx, row, "rewound", since, until, look_at)
+    tx.save(rows)
+
+
+# -- pieces of bulk operations ---------------------------------------------------------------------------------------
+
+
+def mark_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    """Make unknown what journals say was started and the store knows nothing of."""
+    marks = msgspec.json.decode(piece.filter or "", type=Marks)
+    base = piece.contract << SEQ_BITS
+    if marks.attempts:
+        wanted = dict(marks.attempts)
+        rows = tx.messages.rows([base + seq for seq in wanted])
+        _doubt(tx, piece.contract, _marked(tx, piece.contract, wanted, rows))
+        return None
+    for low, high in marks.ranges:
+        if high > piece.next_key:
+            low = max(low, piece.next_key + 1)
+            last = min(high, low + limit - 1)
+            rows = tx.messages.rows_between(base + low, base + last)
+            wanted = dict.fromkeys(range(low, last + 1), 1)
+            _doubt(tx, piece.contract, _marked(tx, piece.contract, wanted, rows))
+            return last
+    return None
+
+
+def _marked(tx: Transaction, contract: int, attempts: dict[int, int], rows: dict[int, MessageRow]) -> list[MessageRow]:
+    """Rows of the attempts (by seq) that the store has not. What a lease holds as started stays that lease's."""
+    base = contract << SEQ_BITS
+    found = []
+    for low, high in _runs(seq for seq in attempts if base + seq not in rows):
+        for lo, hi in withdraw(tx, contract, low, high):
+            found += [_start_rowless(tx, base + seq, attempts[seq]) for seq in range(lo, hi + 1)]
+    for key, row in rows.items():
+        attempt = attempts[key - base]
+        if row.attempt < attempt and row.state is not MessageState.CANCELLED:
+            later = _restart(tx, row, attempt)
+            found += [later] if later is not None else []
+    return found
+
+
+def doubt_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
+    """Make unknown whatever is open: each of it may have been sent. First what is unknown already, of which later
+    attempts may have been started, then what was never started, then retries."""
+    contract = piece.contract
+    base, end = contract << SEQ_BITS, (contract + 1) << SEQ_BITS
+    keys = tx.unknowns.between(max(base, piece.next_key), end, limit)
+    if keys:
+        _doubt_rows(tx, contract, keys)
+        return int(keys[-1])
+    low, high = _first_waiting(tx, contract)
+    for lo, hi in withdraw(tx, contract, low, min(high, low + limit - 1)):
+        attempt = skipped(tx, contract)
+        _doubt(tx, contract, [_start_rowless(tx, base + seq, attempt) for seq in range(lo, hi + 1)])
+        return end
+    keys = tx.messages.waiting(contract, tx.contracts.facts(contract).rewound_at or 0, limit)
+    _doubt_rows(tx, contract, keys)
+    return end if keys else None
+
+
+def _first_waiting(tx: Transaction, contract: int) -> tuple[int, int]:
+    """The first range of messages that were never started: freed ones, then the rest of the list."""
+    facts = tx.contracts.facts(contract)
+    return tx.freed.first(contract) or (facts.next_seq, facts.total)
+
+
+def _doubt_rows(tx: Transaction, contract: int, keys: list[int]) -> None:
+    more = skipped(tx, contract)
+    later = [_restart(tx, row, row.attempt + more) for row in tx.messages.rows(keys).values()]
+    _doubt(tx, contract, [row for row in later if row is not None])
+
+
+def _runs(seqs: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Ascending seqs as ranges."""
+    low = high = None
+    for seq in seqs:
+        if low is None or high is None:
+            low = high = seq
+        elif seq == high + 1:
+            high = seq
+        else:
+            yield low, high
+            low = high = seq
+    if low is not None and high is not None:
+        yield low, high

@@ -1,2 +1,0 @@
--- name: keep_posts
-INSERT INTO post (instance, channel, body, received_at, came_at);

@@ -1,2 +1,0 @@
--- name: pause
-SELECT state, causes, started_at FROM contract WHERE no = ?1;
