@@ -25,7 +25,7 @@ from sendonce.dispatch.window import Window
 from sendonce.domain.lease import Nothing
 from sendonce.store.journal import Journals
 from sendonce.store.sqlite.engine import SqliteStore
-from sendonce.store.sqlite.writer import Writer
+from sendonce.store.sqlite.writer import SqliteWriter
 
 #: Seconds for which a COMMIT is held back before the process dies: time for what may only leave behind it to leave.
 HELD_BACK = 0.3
@@ -156,8 +156,9 @@ def set_trap(at: str | None) -> None:
     trap = Trap(at)
     deeds = Deeds()
 
-    def begin(call: Callable[..., None], self: Writer, db: Any, *others: Any) -> None:
-        call(self, Watched(db, trap), *others)
+    def begin(call: Callable[..., None], self: Any, *others: Any) -> None:
+        call(self, *others)
+        self._db = Watched(self._db, trap)
 
     def apply(call: Callable[..., Any], self: Any, mutation: Any, *others: Any, **named: Any) -> Any:
         result = call(self, mutation, *others, **named)
@@ -187,8 +188,8 @@ def set_trap(at: str | None) -> None:
         return await call(*args)
 
     for owner, name, around in (
-        (Writer, "__init__", begin),
-        (Writer, "_apply", apply),
+        (SqliteWriter, "__init__", begin),
+        (SqliteWriter, "_apply", apply),
         (Journals, "note", note),
         (Window, "answered", answered),
         (WhatsAppLine, "send", send),

@@ -19,8 +19,9 @@ from sendonce.domain.rewind import Witness
 from sendonce.domain.sender import Account
 from sendonce.domain.state import ContractState, Stage
 from sendonce.store.journal import Moment, Since
+from sendonce.store.ledger import writer
 from sendonce.store.protocol import Action, MessageFilter
-from sendonce.store.sqlite import clock, writer
+from sendonce.store.sqlite import clock
 from sendonce.store.sqlite.engine import SqliteStore
 
 from ..conformance.rewound import lost_receipt, put_back, released, sent

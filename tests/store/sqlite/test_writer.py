@@ -12,7 +12,7 @@ from sendonce.domain.clock import ManualClock
 from sendonce.domain.errors import SettingsError, StoreError, StoreFull
 from sendonce.store.sqlite.connection import check_sqlite, connect
 from sendonce.store.sqlite.transaction import SqliteTransaction
-from sendonce.store.sqlite.writer import Writer
+from sendonce.store.sqlite.writer import SqliteWriter
 
 
 class Scene:
@@ -27,7 +27,7 @@ class Scene:
         self.commits: list[int] = []
         self.gate = threading.Event()
         transaction = SqliteTransaction(self.db, ManualClock(), 0, lambda: 0.5, "me")
-        self.writer = Writer(self.db, path, transaction, None, lambda: self.commits.append(1))
+        self.writer = SqliteWriter(path, transaction, None, lambda: self.commits.append(1))
 
     def values(self) -> list[int]:
         other = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)

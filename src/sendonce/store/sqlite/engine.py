@@ -14,17 +14,17 @@ from sendonce.domain.clock import Clock
 from sendonce.domain.errors import SettingsError
 from sendonce.store.journal import Journals
 from sendonce.store.ledger import instances
+from sendonce.store.ledger.inbox import Inbox
 from sendonce.store.ledger.store import LedgerStore
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.sqlite import clock, copy, verify
 from sendonce.store.sqlite.connection import check_ours, check_sqlite, connect, migrate, translated
 from sendonce.store.sqlite.history import SQL as HISTORY_SQL
-from sendonce.store.sqlite.inbox import Inbox
 from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.reader import THREADS, Readers
 from sendonce.store.sqlite.restore import check_restored
 from sendonce.store.sqlite.transaction import SqliteTransaction
-from sendonce.store.sqlite.writer import Writer
+from sendonce.store.sqlite.writer import SqliteWriter
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class SqliteStore(LedgerStore):
         self._watch = connect(path, durable=durable, read_only=True)
         self._seen_version = 0
         self._db = db
-        self._writer = Writer(db, path, transaction(db), self._journals, self._on_commit)
+        self._writer = SqliteWriter(path, transaction(db), self._journals, self._on_commit)
         self._inbox = Inbox(self._writer)
         self._readers = Readers(path, transaction, THREADS)
         # Windows have a reader of their own: no person's search may hold up the sending.

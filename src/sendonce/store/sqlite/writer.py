@@ -1,251 +1,62 @@
-"""One writer per process, with group commit.
+"""Transactions on the file: `BEGIN IMMEDIATE`, a savepoint for each mutation, one sync.
 
-Callers' mutations queue; the writer takes all that wait, runs each behind a savepoint in one transaction, syncs once,
-and only then resolves their futures. A mutation that raises is undone alone. Under load the sync is shared by all.
-
-A commit is noted in the journal before its callers hear of it. Where it cannot be, as on a full disk, they are held
-until it can, and everything else is refused meanwhile.
-
-Statements run here while the event loop computes, and SQLite lets go of the interpreter lock at every step. Getting it
-back takes up to the interpreter's switch interval, so the hot operations are written as few steps over many rows.
+Statements run in the writer's thread while the event loop computes, and SQLite lets go of the interpreter lock at every
+step. Getting it back takes up to the interpreter's switch interval, so the hot operations are written as few steps over
+many rows.
 """
 
-import asyncio
-import queue
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import apsw
-import structlog
 
-from sendonce.domain.errors import StoreError, StoreFull, StoreInDoubt
 from sendonce.store.journal import Journals, Moment, Started
-from sendonce.store.ledger.transaction import Transaction
-from sendonce.store.sqlite.connection import BUSY_TIMEOUT, translated
+from sendonce.store.ledger.writer import Mutation, Writer
+from sendonce.store.sqlite.connection import translated
 from sendonce.store.sqlite.sql import load
-
-log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
+from sendonce.store.sqlite.transaction import SqliteTransaction
 
 SQL = load("writer")
 
-#: At most so many mutations share a transaction, to keep it short for other processes.
-LARGEST_GROUP = 64
-#: Seconds between attempts to write a journal that could not be written.
-RETRY_EVERY = 0.1
-#: Who waits for that waits no longer than for another process's lock, in seconds.
-LONGEST_HOLD = BUSY_TIMEOUT / 1000
 
+class SqliteWriter(Writer):
+    """See `Writer`."""
 
-class _Mutation:
-    __slots__ = ("args", "error", "future", "loop", "operation", "result")
-
-    def __init__(self, operation: Callable[..., Any], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) -> None:
-        self.operation = operation
-        self.args = args
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def resolve(self) -> None:
-        if self.future.cancelled():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
-
-
-class Writer:
-    """Owns the one writing connection of this process."""
+    TROUBLE = (apsw.Error,)
 
     def __init__(
-        self,
-        db: apsw.Connection,
-        path: Path,
-        transaction: Transaction,
-        journals: Journals | None,
-        on_commit: Callable[[], None],
+        self, path: Path, transaction: SqliteTransaction, journals: Journals | None, on_commit: Callable[[], None]
     ) -> None:
-        self._db = db
+        self._db = transaction.db
         self._path = path
-        self._transaction = transaction
-        self._journals = journals
-        self._on_commit = on_commit
-        self._queue: queue.SimpleQueue[_Mutation | None] = queue.SimpleQueue()
-        self._closed = False
-        self._held: list[_Mutation] = []  # committed, and not noted in the journal yet
-        self._held_until = 0.0
-        self.commits = 0
-        self._changes = db.total_changes()
-        self._thread = threading.Thread(target=self._run, name="sendonce-writer", daemon=True)
-        self._thread.start()
+        self._changes = self._db.total_changes()
+        super().__init__(transaction, journals, on_commit)
 
-    async def run(self, operation: Callable[..., T], *args: Any) -> T:
-        """Run `operation(transaction, *args)` durably: returns after the commit. Raises what it raised, or
-        StoreError; then nothing of it happened, except for StoreInDoubt."""
-        if self._closed:
-            raise StoreError("The store is closed.")
-        mutation = _Mutation(operation, args, asyncio.get_running_loop())
-        self._queue.put(mutation)
-        result: T = await mutation.future
-        return result
-
-    async def close(self) -> None:
-        """Finish what is queued, then stop. Who is held and cannot be answered gets StoreInDoubt."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
-        if self._journals is not None:
-            self._journals.close()
-
-    def _run(self) -> None:
-        open_ = True
-        while open_:
-            group, open_ = self._next()
-            self._release()
-            if group:
-                self._commit(group)
-        self._release(last=True)
-
-    def _next(self) -> tuple[list[_Mutation], bool]:
-        """What waits, at most a group of it, and False with the last of all. Nothing, after a while, if somebody is
-        held."""
-        group: list[_Mutation] = []
-        try:
-            next_ = self._queue.get(timeout=RETRY_EVERY if self._held else None)
-            while next_ is not None:
-                group.append(next_)
-                if len(group) == LARGEST_GROUP:
-                    return group, True
-                next_ = self._queue.get_nowait()
-        except queue.Empty:
-            return group, True
-        return group, False
-
-    def _commit(self, group: list[_Mutation]) -> None:
+    def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Started]]:
         started: list[Started] = []
         moment: Moment | None = None
-        try:
-            self._flush_journal()
-            with translated(self._path):
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    for mutation in group:
-                        started += self._apply(mutation, alone=len(group) == 1)
-                    if self._db.total_changes() != self._changes:
-                        moment = Moment(*self._db.execute(SQL["next_commit"]).get)
-                        self._begin_journal(moment)
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-        except BaseException as error:  # whatever it was, the callers get it: none of their changes happened
-            self._transaction.forget()
-            for mutation in group:
-                mutation.error = mutation.error or error
-        else:
-            self.commits += 1
-            if moment is not None:
-                self._changes = self._db.total_changes()
-                noted = self._note(moment, started)
-                self._on_commit()
-                if not noted:
-                    self._hold(group)
-                    return
-        _answer(group)
-
-    def _note(self, moment: Moment, started: list[Started]) -> bool:
-        """Note the commit in the journal. If that fails nobody may act on it."""
-        try:
-            if self._journals is not None:
-                self._journals.note(moment, started)
-        except OSError as error:
-            if not self._held:
-                log.error("journal_not_written", error=str(error), note="Nothing is committed until it can be written.")
-            return False
-        return True
-
-    def _hold(self, group: list[_Mutation]) -> None:
-        if not self._held:
-            self._held_until = time.monotonic() + LONGEST_HOLD
-        self._held += group
-
-    def _release(self, last: bool = False) -> None:
-        """Answer those who are held: that it is done, when the journal can be written now, or that nobody knows, when
-        they waited for long enough or this is the last moment to answer."""
-        if not self._held:
-            return
-        try:
-            self._flush_journal()
-        except StoreFull as error:
-            if not last and time.monotonic() < self._held_until:
-                return
-            for mutation in self._held:
-                mutation.error = mutation.error or StoreInDoubt(f"It is not known whether this is done. {error}")
-        else:
-            log.info("journal_written", note="The store takes changes again.")
-        _answer(self._held)
-        self._held = []
-
-    def _flush_journal(self) -> None:
-        with _journalling():
-            if self._journals is not None:
-                self._journals.flush()
-
-    def _begin_journal(self, moment: Moment) -> None:
-        with _journalling():
-            if self._journals is not None:
-                self._journals.begin(moment)
-
-    def _apply(self, mutation: _Mutation, alone: bool) -> list[Started]:
-        """Run one mutation; answers what it declared started. What the mutation itself raises is kept for its caller;
-        trouble of the store is raised, for it fails the whole group."""
-        if not alone:
-            self._db.execute("SAVEPOINT mutation")
-        try:
-            with self._transaction:
-                mutation.result = mutation.operation(self._transaction, *mutation.args)
-        except apsw.Error:
-            raise
-        except Exception as error:
-            mutation.error = error
-            if alone:
+        with translated(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for mutation in group:
+                    started += self._apply(mutation, alone=len(group) == 1)
+                if self._db.total_changes() != self._changes:
+                    moment = Moment(*self._db.execute(SQL["next_commit"]).get)
+                    self._begin_journal(moment)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("ROLLBACK TO mutation")
-            self._transaction.started.clear()
-        if not alone:
-            self._db.execute("RELEASE mutation")
-        return list(self._transaction.started)
+        self._changes = self._db.total_changes()
+        return moment, started
 
+    def _mark(self) -> object:
+        self._db.execute("SAVEPOINT mutation")
+        return None
 
-@contextmanager
-def _journalling() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreFull(
-            f"The journal in the state directory cannot be written ({error}): free some space or mend it."
-        ) from error
+    def _undo(self, mark: object) -> None:
+        self._db.execute("ROLLBACK TO mutation")
 
-
-def _answer(mutations: list[_Mutation]) -> None:
-    for loop in {mutation.loop for mutation in mutations}:
-        mine = [mutation for mutation in mutations if mutation.loop is loop]
-        try:
-            loop.call_soon_threadsafe(_resolve, mine)
-        except RuntimeError:  # the loop is closed: nobody waits for the answer any more
-            continue
-
-
-def _resolve(mutations: list[_Mutation]) -> None:
-    for mutation in mutations:
-        mutation.resolve()
+    def _keep(self, mark: object) -> None:
+        self._db.execute("RELEASE mutation")

@@ -6,7 +6,7 @@ from collections import deque
 import msgspec
 
 from sendonce.store.ledger.transaction import Transaction
-from sendonce.store.sqlite.writer import Writer
+from sendonce.store.ledger.writer import Writer
 
 
 class _Waiting(msgspec.Struct, frozen=True):
