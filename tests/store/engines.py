@@ -8,8 +8,12 @@ import apsw
 
 from sendonce.domain.clock import ManualClock
 from sendonce.store.protocol import FullStore, Instance
+from sendonce.store.redis.engine import RedisStore
+from sendonce.store.redis.keys import HISTORY
 from sendonce.store.sqlite.connection import APPLICATION_ID
 from sendonce.store.sqlite.engine import SqliteStore
+
+from . import redis_server
 
 
 def middle() -> float:
@@ -36,6 +40,10 @@ class Engine(Protocol):
         ...
 
     async def close_all(self) -> None: ...
+
+    async def copy(self, store: FullStore, file: Path) -> None:
+        """What the store holds now."""
+        ...
 
     async def put_back(self, copy: Path, *, marked: bool = True, journals: bool = True) -> FullStore:
         """Kill all processes, replace the store by a copy, and join it as a new one. The copy's mark and the journals
@@ -83,6 +91,9 @@ class Sqlite:
         for store in list(self._open):
             await self.close(store)
 
+    async def copy(self, store: FullStore, file: Path) -> None:
+        await store.backup(file)
+
     async def put_back(self, copy: Path, *, marked: bool = True, journals: bool = True) -> FullStore:
         for store in list(self._open):
             await self.kill(store)
@@ -108,4 +119,57 @@ class Sqlite:
         return self._clock.wall()
 
 
-ENGINES: dict[str, type[Sqlite]] = {"sqlite": Sqlite}
+class Redis:
+    """A server of our own, on a private port, which the tests of a run share and empty."""
+
+    burial = 60.0  # a lease runs out before its process counts as dead
+
+    def __init__(self, folder: Path) -> None:
+        self._state = folder / "state"
+        self._url = redis_server.url()
+        redis_server.empty()
+        self._clock = ManualClock()
+        self._open: list[FullStore] = []
+
+    async def open(self, name: str, webhooks: bool = False) -> FullStore:
+        store: FullStore = RedisStore(self._url, self._clock, middle, self._state)
+        self._open.append(store)
+        await store.join(Instance(name, name, 1, "1.0", webhooks, self._clock.wall()))
+        return store
+
+    async def close(self, store: FullStore) -> None:
+        self._open.remove(store)
+        await store.close()
+
+    async def kill(self, store: FullStore) -> None:
+        self._open.remove(store)
+        await cast(RedisStore, store).abandon()
+
+    async def close_all(self) -> None:
+        for store in list(self._open):
+            await self.close(store)
+
+    async def copy(self, store: FullStore, file: Path) -> None:
+        redis_server.dump(file)
+
+    async def put_back(self, copy: Path, *, marked: bool = True, journals: bool = True) -> FullStore:
+        for store in list(self._open):
+            await self.kill(store)
+        redis_server.restore(copy)
+        if marked:
+            redis_server.put(HISTORY, "copied", "1")
+        if not journals:
+            shutil.rmtree(self._state)
+        return await self.open("restored", webhooks=True)
+
+    def pass_time(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+    def jump(self, seconds: float) -> None:
+        self._clock.jump(seconds)
+
+    def wall(self) -> int:
+        return self._clock.wall()
+
+
+ENGINES: dict[str, type[Sqlite] | type[Redis]] = {"redis": Redis, "sqlite": Sqlite}

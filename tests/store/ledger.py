@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sendonce.domain.contract import Contract, ContractSpec, Counts, Text, new_id
@@ -42,6 +43,10 @@ class Ledger:
     async def another(self, name: str, webhooks: bool = False) -> "Ledger":
         """A second process of ours on the same store."""
         return Ledger(self.engine, await self.engine.open(name, webhooks))
+
+    async def copy(self, file: Path) -> None:
+        """What the store holds now, for `put_back`."""
+        await self.engine.copy(self.store, file)
 
     # -- what a client orders --------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from sendonce.observe.log import configure
 from sendonce.settings import LogFormat, LogLevel, Settings, load
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file; sendonce.toml if there is one.")]
-Store = Annotated[str | None, typer.Option("--store", help="Where contracts live: sqlite:///sendonce.db.")]
+Store = Annotated[str | None, typer.Option("--store", help="Where contracts live: sqlite:///file.db or redis://host.")]
 Concurrency = Annotated[int | None, typer.Option(help="Requests in flight per process.", show_default="100")]
 RequestTimeout = Annotated[float | None, typer.Option(help="Seconds for one request.", show_default="30")]
 LeaseSeconds = Annotated[float | None, typer.Option(help="Seconds of a lease.", show_default="45")]

@@ -100,9 +100,11 @@ class Since(msgspec.Struct):
 
 class Journals:
     """The journals of one store in a state directory: those of earlier processes to read, and our own to write. `boot`
-    names this run of the machine: what it wrote and did not close may be lost when the power fails."""
+    names this run of the machine: what it wrote and did not close may be lost when the power fails, unless each line is
+    `synced`."""
 
-    def __init__(self, folder: Path, store: str, instance: str, boot: str) -> None:
+    def __init__(self, folder: Path, store: str, instance: str, boot: str, synced: bool = False) -> None:
+        self._synced = synced
         self._folder = folder
         self._store = store
         self._instance = instance
@@ -151,6 +153,8 @@ class Journals:
         self._torn = True
         if os.write(self._fd, data) != len(data):
             raise OSError("the disk took only a part of a journal's line")
+        if self._synced:
+            os.fsync(self._fd)
         self._torn = False
         self._size += len(data)
         self._pending = b""

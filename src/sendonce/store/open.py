@@ -7,8 +7,11 @@ from pathlib import Path
 from sendonce.domain.clock import Clock, SystemClock
 from sendonce.domain.errors import SettingsError
 from sendonce.store.protocol import FullStore
+from sendonce.store.redis.engine import open_redis
 from sendonce.store.sqlite.engine import open_sqlite
 from sendonce.store.sqlite.restore import restore
+
+_REDIS = ("redis://", "rediss://")
 
 
 async def open_store(
@@ -19,9 +22,12 @@ async def open_store(
     create: bool = True,
     state_dir: Path | None = None,
 ) -> FullStore:
-    """Open a store: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://:memory:`. SettingsError for any
-    other URL, and with `create` False for one where nothing is yet; StoreError when it cannot be opened. Journals are
-    kept in `state_dir`, or beside a file when there is none."""
+    """Open a store: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://:memory:`, `redis://host:6379/0`.
+    SettingsError for any other URL, for a server that cannot keep the promise, and with `create` False for one where
+    nothing is yet; StoreError when it cannot be opened. Journals are kept in `state_dir`, or beside a file when there
+    is none."""
+    if url.startswith(_REDIS):
+        return open_redis(url, clock, chance, create, state_dir)
     path = _file_of(url)
     return open_sqlite(path, clock or SystemClock(), chance, create, state_dir)
 
@@ -29,6 +35,8 @@ async def open_store(
 def restore_store(url: str, file: Path, wall: int) -> Path | None:
     """Put a copy in place of a store on which no process runs. Answers where the replaced one is now, None if there was
     none. `wall` is now, in milliseconds. SettingsError, InvalidInput `FILE` or `store`, StoreError."""
+    if url.startswith(_REDIS):
+        raise SettingsError("store: a server is put back by its own means; then say `sendonce restored`.")
     path = _file_of(url)
     if path is None:
         raise SettingsError("store: one in memory has no file to put back.")
@@ -44,5 +52,6 @@ def _file_of(url: str) -> Path | None:
         if rest.startswith("/") and len(rest) > 1:
             return Path(rest[1:])
     raise SettingsError(
-        f"store: {url!r} is no store; use sqlite:///file.db, sqlite:////absolute/file.db or sqlite://:memory:"
+        f"store: {url!r} is no store; use sqlite:///file.db, sqlite:////absolute/file.db, sqlite://:memory: or "
+        "redis://host:6379/0"
     )

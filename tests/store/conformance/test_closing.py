@@ -96,7 +96,7 @@ async def test_who_leaves_leaves_nothing_behind(ledger: Ledger) -> None:
 async def test_the_living_keep_what_they_hold(ledger: Ledger) -> None:
     """A death elsewhere touches no lease of a process that runs."""
     contract = await ledger.contract_of(10)
-    mine = await ledger.lease(5)
+    mine = await ledger.lease(5, seconds=600)
     other = await ledger.another("w2")
     await other.lease(5)
     await ledger.engine.kill(other.store)

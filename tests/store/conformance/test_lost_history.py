@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 async def test_receipts_settle_what_was_lost(watched: Ledger, file: Path, when: str) -> None:
     """A receipt for an attempt of lost history is believed, before and after the contract goes on; each counts once."""
     contract = await watched.contract_of(3)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await sent(watched, 2)
     restored = await put_back(watched, file, journals=False)
     if when == "released":
@@ -49,7 +49,7 @@ async def test_receipts_settle_what_was_lost(watched: Ledger, file: Path, when: 
 async def test_a_later_attempt_of_lost_history_is_recognised(watched: Ledger, file: Path) -> None:
     """Retries that the store forgot come back under their own numbers, and no number is used twice."""
     contract = await watched.contract_of(1)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await released(restored)
     await restored.store.resolve(UnknownFilter(), sent=False)
@@ -66,7 +66,7 @@ async def test_a_receipt_of_a_retry_that_the_store_forgot(watched: Ledger, file:
     """A message that failed in the copy and was retried since is completed by its receipt."""
     contract = await watched.contract_of(1)
     await watched.settled(contract.id, FAIL)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await restored.apply(lost_receipt(restored, contract, 1, 2, Stage.DELIVERED))
     found = await restored.store.contract(contract.id)
@@ -76,7 +76,7 @@ async def test_a_receipt_of_a_retry_that_the_store_forgot(watched: Ledger, file:
 async def test_the_id_of_a_lost_attempt_is_learned(watched: Ledger, file: Path) -> None:
     """A receipt with a token teaches the id under which the next ones come without, here too."""
     contract = await watched.contract_of(1)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await released(restored)
     await restored.apply(lost_receipt(restored, contract, 1, 1, Stage.SENT, id=b"wamid.lost"))
@@ -98,7 +98,7 @@ async def test_a_receipt_of_a_lost_attempt_under_a_watermark(watched: Ledger) ->
 async def test_a_receipt_of_what_is_a_draft_again(watched: Ledger, file: Path) -> None:
     """It is kept, and believed when the draft is started and goes on."""
     draft = await watched.contract_of(1, start=False)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await restored.apply(lost_receipt(restored, draft, 1, 1, Stage.DELIVERED))
     assert await restored.counts(draft) == Counts(waiting=1)
@@ -110,7 +110,7 @@ async def test_a_receipt_of_what_is_a_draft_again(watched: Ledger, file: Path) -
 async def test_a_receipt_of_what_is_cancelled_now(watched: Ledger, file: Path) -> None:
     """Good news is believed there too, and the books balance."""
     contract = await watched.contract_of(2)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await restored.store.act(contract.id, Action.CANCEL)
     await restored.apply(lost_receipt(restored, contract, 1, 1, Stage.DELIVERED))
@@ -122,7 +122,7 @@ async def test_a_lost_failure_undoes_no_delivery(watched: Ledger, file: Path) ->
     contract = await watched.contract_of(2)
     lease = await sent(watched, 1)
     await watched.report(lease, 0, Stage.SENT)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     bad = lost_receipt(restored, contract, 1, 2, error(Reaction.FAIL_RECIPIENT))
     assert (await restored.apply(bad)).changed == 1
@@ -133,7 +133,7 @@ async def test_a_forced_retry_is_a_person_s_word(watched: Ledger, file: Path) ->
     """Who forces it answers for it; the contract then runs as any other."""
     contract = await watched.contract_of(1)
     await watched.settled(contract.id, FAIL)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     assert await restored.store.retry(contract.id, MessageFilter(), force=True) == 1
     await restored.work_off()
@@ -146,12 +146,12 @@ async def test_an_old_failure_is_not_tried_again(watched: Ledger, file: Path) ->
     contract = await watched.contract_of(1)
     lease = await sent(watched)
     await watched.store.receive("whatsapp", b"its failure")
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.report(lease, 0, HICCUP)
     await watched.pass_time(10)
     assert attempts(await sent(watched)) == [2]
     restored = await put_back(watched, file, journals=False)
-    await restored.store.expire()
+    await restored.bury()
     assert [post.body for post in await restored.store.posts(10)] == [b"its failure"]
     await restored.report(lease, 0, HICCUP)
     await restored.pass_time(10)
@@ -163,7 +163,7 @@ async def test_nor_after_going_on(watched: Ledger, file: Path) -> None:
     """The same in a contract that was under way, after it was let go on."""
     contract = await watched.contract_of(2)
     lease = await sent(watched, 1)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.report(lease, 0, HICCUP)
     await watched.pass_time(10)
     assert sorted(seqs(await watched.started(1)) + seqs(await watched.started(1))) == [1, 2]
@@ -179,7 +179,7 @@ async def test_the_failure_of_a_lost_retry_is_not_tried_again(watched: Ledger, f
     """Of three attempts the store knows the first: that the second failed says nothing about the third."""
     contract = await watched.contract_of(1)
     first = await sent(watched)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.report(first, 0, HICCUP)
     await watched.pass_time(10)
     second = await sent(watched)
@@ -198,7 +198,7 @@ async def test_what_failed_before_is_retried_by_force_alone(watched: Ledger, fil
     contract = await watched.contract_of(2)
     lease = await watched.started(1)
     await watched.answer(lease, {0: FAIL}, close=True)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await released(restored)
     assert await restored.store.retry(None, MessageFilter()) == 0
@@ -211,7 +211,7 @@ async def test_force_is_about_what_it_names(watched: Ledger, file: Path) -> None
     """Who forces the retry of one message says nothing about the others."""
     contract = await watched.contract_of(2)
     await watched.settled(contract.id, FAIL)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     assert await restored.store.retry(contract.id, MessageFilter(recipient=phone(1)), force=True) == 1
     await restored.work_off()
@@ -224,7 +224,7 @@ async def test_a_forced_retry_has_a_number_of_its_own(watched: Ledger, file: Pat
     """Else the failure of a lost attempt would be taken for that of the new one, and the message be sent once more."""
     contract = await watched.contract_of(1)
     await watched.settled(contract.id, FAIL)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.store.retry(contract.id, MessageFilter())
     await watched.work_off()
     assert attempts(await sent(watched)) == [2]
@@ -242,10 +242,10 @@ async def test_a_forced_retry_has_a_number_of_its_own(watched: Ledger, file: Pat
 async def test_no_number_is_used_twice_by_two_rewinds(watched: Ledger, file: Path, tmp_path: Path) -> None:
     """What an earlier rewind made unknown skips numbers again at the next."""
     await watched.contract_of(1)
-    await watched.store.backup(tmp_path / "first")
+    await watched.copy(tmp_path / "first")
     once = await put_back(watched, tmp_path / "first", journals=False)
     await released(once)
-    await once.store.backup(file)
+    await once.copy(file)
     lease = await not_sent(once)
     await once.accept(lease, close=True)
     twice = await put_back(once, file, journals=False)
@@ -257,7 +257,7 @@ async def test_nor_by_a_window_that_the_copy_has_open(watched: Ledger, file: Pat
     """A snapshot without a witness, of a window under way: its attempt may have been followed by others."""
     contract = await watched.contract_of(1)
     lease = await watched.started()
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.answer(lease, {0: RETRY}, close=True)
     await watched.pass_time(10)
     assert attempts(await sent(watched)) == [2]
@@ -280,7 +280,7 @@ async def test_doubt_costs_one_try(watched: Ledger, file: Path) -> None:
     """A message that was unknown before, and may have been attempted again, has spent no more than it had."""
     contract = await watched.contract_of(1)
     await watched.settled(contract.id, Unknown("timeout"))
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await released(restored)
     assert (await restored.store.message(contract.id, 1)).tries == 1
@@ -294,7 +294,7 @@ async def test_silence_proves_nothing_after_a_rewind(watched: Ledger, file: Path
     lease = await watched.started(3)
     await watched.answer(lease, {0: watched.accepted(lease, 0), 1: Unknown("timeout")})
     await watched.report(lease, 0, Stage.SENT)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file)
     await released(restored)
     await restored.pass_time(20 * WINDOW)
@@ -322,7 +322,7 @@ async def test_what_is_lost_of_one_disturbs_no_other(watched: Ledger) -> None:
 async def test_a_failure_of_a_lost_attempt_is_not_retried_by_itself(watched: Ledger, file: Path) -> None:
     """Another lost attempt may have been accepted: a retry of it has to be forced, and takes a number of its own."""
     contract = await watched.contract_of(1)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await restored.apply(lost_receipt(restored, contract, 1, 2, FAIL.error))
     await released(restored)
@@ -336,7 +336,7 @@ async def test_a_failure_of_a_lost_attempt_is_not_retried_by_itself(watched: Led
 async def test_a_receipt_of_a_draft_counts_when_a_person_goes_on_by_name(watched: Ledger, file: Path) -> None:
     """It was set aside while the contract was a draft here; whoever goes on as if nothing had been sent gets it too."""
     draft = await watched.contract_of(1, start=False)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await restored.apply(lost_receipt(restored, draft, 1, 1, Stage.DELIVERED))
     await restored.store.act(draft.id, Action.START)
@@ -351,7 +351,7 @@ async def test_the_failure_of_one_lost_attempt_undoes_no_other(watched: Ledger, 
     """Two lost attempts of one message: the first failed after it was sent, the second was sent. Nothing goes again."""
     contract = await watched.contract_of(1)
     await watched.settled(contract.id, RETRY)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.pass_time(10)
     two = await watched.settled(contract.id, RETRY)
     await watched.pass_time(10)
@@ -369,7 +369,7 @@ async def test_a_failure_that_comes_again_is_of_before(watched: Ledger, file: Pa
     """What was unknown in the copy failed, and was retried in lost history: its failure is no reason to retry it."""
     contract = await watched.contract_of(1)
     one = await watched.settled(contract.id, Unknown("timeout"))
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await restored.report(one, 0, FAIL.error)
     await released(restored)
@@ -383,7 +383,7 @@ async def test_a_word_and_a_late_failure(watched: Ledger, file: Path) -> None:
     contract = await watched.contract_of(2)
     one = await watched.started(1)
     await watched.answer(one, {0: Unknown("timeout")}, close=True)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await restored.store.resolve(UnknownFilter(), sent=True)
     await restored.work_off()
@@ -402,7 +402,7 @@ async def test_what_is_reported_again_is_of_before(watched: Ledger, file: Path, 
     one = await watched.settled(contract.id, Unknown("timeout"))
     await watched.pass_time(2 * WINDOW)
     await watched.store.settle(WINDOW)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     await restored.report(one, 0, Stage.SENT)
     await restored.report(one, 0, HICCUP)
@@ -417,7 +417,7 @@ async def test_the_same_copy_twice_uses_no_number_twice(watched: Ledger, file: P
     doubt and by a forced retry."""
     await watched.settled((await watched.contract_of(1)).id, FAIL)
     await watched.contract_of(1)
-    await watched.store.backup(file)
+    await watched.copy(file)
     used: list[tuple[str, int, int]] = []
     for _ in range(3):
         watched = await put_back(watched, file, journals=False)
@@ -436,7 +436,7 @@ async def test_the_same_copy_twice_uses_no_number_twice(watched: Ledger, file: P
 async def test_the_id_of_an_attempt_with_a_large_number_is_found(watched: Ledger, file: Path) -> None:
     """However much was skipped: receipts come with its token or with its id alone, and the books agree."""
     contract = await watched.contract_of(1)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.pass_time(40 * 86_400, step=86_400)
     restored = await put_back(watched, file, journals=False)
     await released(restored)
@@ -456,7 +456,7 @@ async def test_marks_of_a_completed_contract_come_first(
     again brings nothing back that was tried again since the copy was made. Then the contract goes on by itself."""
     contract = await watched.contract_of(2)
     lease = await sent(watched)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.report(lease, 0, error(Reaction.RETRY, "131000"))
     await watched.pass_time(3)
     again = await sent(watched)

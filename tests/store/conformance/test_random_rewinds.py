@@ -260,7 +260,7 @@ class World:
 
     async def backup(self) -> None:
         copy = Copy(self.folder / f"copy-{len(self.copies)}", self.journals, dict(self.contracts), set(self.excused))
-        await self.store.backup(copy.file)
+        await self.ledger.copy(copy.file)
         self.copies.append(copy)
 
     async def put_back(self) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sendonce.domain.contract import Counts
-from sendonce.domain.errors import InvalidInput, NotFound, WrongState
+from sendonce.domain.contract import Counts, OnUnknown
+from sendonce.domain.errors import NotFound, WrongState
 from sendonce.domain.outcome import Unknown
 from sendonce.domain.rewind import Witness
 from sendonce.domain.state import ContractState, Stage
@@ -32,7 +32,7 @@ async def test_a_copy_freezes_what_could_go_on(watched: Ledger, file: Path) -> N
     over = await watched.settled(failed.id, FAIL)
     contract = await watched.contract_of(4)
     await sent(watched, 1)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await sent(watched, 1)
     restored = await put_back(watched, file, journals=False)
     await restored.nothing()
@@ -53,7 +53,7 @@ async def test_what_nobody_knows_becomes_unknown(watched: Ledger, file: Path) ->
     await sent(watched, 2)
     lease = await watched.started(1)
     await watched.answer(lease, {0: RETRY}, close=True)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await sent(watched, 2)
     restored = await put_back(watched, file, journals=False)
     assert await released(restored) == 1
@@ -71,7 +71,7 @@ async def test_journals_tell_what_was_started(watched: Ledger, file: Path) -> No
     contract = await watched.contract_of(8)
     first = await watched.started(3)
     await watched.answer(first, {0: RETRY, 1: watched.accepted(first, 1)}, close=False)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.accept(first, [2], close=True)
     await watched.pass_time(10)
     lost = [await watched.started(2), await watched.started(2)]
@@ -91,7 +91,7 @@ async def test_journals_tell_what_was_started(watched: Ledger, file: Path) -> No
 async def test_a_journal_that_knows_more_is_witness_enough(watched: Ledger, file: Path) -> None:
     """A file that was put back without anything to mark it."""
     contract = await watched.contract_of(4)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await sent(watched, 3)
     restored = await put_back(watched, file, marked=False)
     found = await restored.store.rewind()
@@ -104,7 +104,7 @@ async def test_a_journal_that_knows_more_is_witness_enough(watched: Ledger, file
 async def test_what_only_journals_know_is_reported(watched: Ledger, file: Path) -> None:
     """A contract that was ordered and sent after the copy was made is in no store any more; its draft stays one."""
     draft = await watched.contract_of(2, start=False)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.store.act(draft.id, Action.START)
     await sent(watched, 2)
     gone = await watched.contract_of(3)
@@ -126,7 +126,7 @@ async def test_a_store_that_lost_nothing_goes_on(watched: Ledger) -> None:
         await watched.started(1)
         await watched.engine.kill(watched.store)
         watched.store = await watched.engine.open("again", webhooks=True)
-        await watched.store.expire()
+        await watched.bury()
     assert (await watched.store.rewind()).noticed_at is None
     assert await watched.counts(contract) == Counts(waiting=2, unknown=2)
 
@@ -167,22 +167,10 @@ async def test_a_person_s_other_pause_stays(watched: Ledger) -> None:
     assert (found.state, found.causes) == (ContractState.PAUSED, ("person",))
 
 
-async def test_a_copy_is_made_beside_the_sending(watched: Ledger, file: Path) -> None:
-    """It is a whole store of its own, and its original knows nothing of it."""
-    contract = await watched.contract_of(4)
-    lease = await watched.started(2)
-    await watched.store.backup(file)
-    await watched.accept(lease, close=True)
-    assert await watched.counts(contract) == Counts(waiting=2, completed=2)
-    assert (await watched.store.rewind()).noticed_at is None
-    with pytest.raises(InvalidInput, match="exists"):
-        await watched.store.backup(file)
-
-
 async def test_a_copy_can_be_put_back_twice(watched: Ledger, file: Path) -> None:
     """What was sent after the first time is known at the second."""
     contract = await watched.contract_of(6)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await sent(watched, 2)
     once = await put_back(watched, file)
     await released(once)
@@ -199,7 +187,7 @@ async def test_lost_history_is_noticed_once(watched: Ledger, file: Path) -> None
     """However often it is started after a copy was put back twice: it knows what it lost. What it loses then is noticed
     like the first."""
     contract = await watched.contract_of(9)
-    await watched.store.backup(file)
+    await watched.copy(file)
     ledger = watched
     for _ in range(2):
         await sent(ledger, 2)
@@ -222,7 +210,7 @@ async def test_lost_history_is_noticed_once(watched: Ledger, file: Path) -> None
 async def test_a_journal_with_a_gap_is_no_proof(watched: Ledger, file: Path, tmp_path: Path) -> None:
     """If only one commit is missing, it may have been the one that started something: all is in doubt."""
     contract = await watched.contract_of(4)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await sent(watched, 1)
     for journal in (tmp_path / "state").iterdir():
         lines = journal.read_text().splitlines(keepends=True)
@@ -239,7 +227,7 @@ async def test_it_goes_in_pieces(watched: Ledger, file: Path) -> None:
     first = await watched.started(4)
     await watched.answer(first, {0: RETRY, 1: Unknown("timeout"), 2: watched.accepted(first, 2)}, close=True)
     await watched.lease(3)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     assert await restored.store.resume_after_restore() == 1
     assert await restored.work_off(limit=3) > 6
@@ -250,11 +238,11 @@ async def test_it_goes_in_pieces(watched: Ledger, file: Path) -> None:
 async def test_what_the_copy_had_planned_is_void(watched: Ledger, file: Path, tmp_path: Path) -> None:
     """A going-on that was not worked off yet when the copy was made lets nothing go on after it is put back."""
     contract = await watched.contract_of(6)
-    await watched.store.backup(tmp_path / "first")
+    await watched.copy(tmp_path / "first")
     await sent(watched, 2)
     once = await put_back(watched, tmp_path / "first")
     assert await once.store.resume_after_restore() == 1
-    await once.store.backup(file)
+    await once.copy(file)
     await once.work_off()
     assert seqs(await sent(once, 2)) == [3, 4]
     twice = await put_back(once, file, journals=False)
@@ -266,7 +254,7 @@ async def test_what_the_copy_had_planned_is_void(watched: Ledger, file: Path, tm
 async def test_a_surprise_stops_a_going_on(watched: Ledger, file: Path) -> None:
     """A receipt that not even the journals explain freezes a contract that a person has just let go on."""
     contract = await watched.contract_of(6)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await sent(watched, 2)
     restored = await put_back(watched, file)
     assert await restored.store.resume_after_restore() == 1
@@ -281,7 +269,7 @@ async def test_a_surprise_stops_a_going_on(watched: Ledger, file: Path) -> None:
 async def test_going_on_twice_is_going_on_once(watched: Ledger, file: Path) -> None:
     """Asked again while the first is worked off: a person's word that came between is not doubted anew."""
     contract = await watched.contract_of(2)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     for _ in range(2):
         assert await restored.store.resume_after_restore() == 1
@@ -296,7 +284,7 @@ async def test_a_word_given_while_it_stood_still_counts(watched: Ledger, file: P
     """Who said that a message was not sent is not asked about it again when the contract goes on."""
     contract = await watched.contract_of(2)
     await watched.started(1)
-    await watched.store.backup(file)
+    await watched.copy(file)
     restored = await put_back(watched, file, journals=False)
     assert await restored.states(contract) == ["unknown", "waiting"]
     await restored.store.resolve(UnknownFilter(contract.id, 1, 1), sent=False)
@@ -308,10 +296,10 @@ async def test_a_word_given_while_it_stood_still_counts(watched: Ledger, file: P
 async def test_journals_of_another_branch_of_history(watched: Ledger, file: Path, tmp_path: Path) -> None:
     """What was journalled after an older copy was put back says nothing about what came after a newer one."""
     contract = await watched.contract_of(12)
-    await watched.store.backup(tmp_path / "old")
+    await watched.copy(tmp_path / "old")
     await watched.pass_time(15)
     await sent(watched, 2)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await sent(watched, 4)
     older = await put_back(watched, tmp_path / "old", journals=False)
     await older.pass_time(60)  # by now it has made more commits than the newer copy has
@@ -325,7 +313,7 @@ async def test_a_window_of_which_nothing_starts_is_noted_too(watched: Ledger, fi
     """A list of retries that were all settled before they started leaves the journals whole."""
     contract = await watched.contract_of(1)
     first = await watched.settled(contract.id, RETRY)
-    await watched.store.backup(file)
+    await watched.copy(file)
     await watched.pass_time(10)
     retry = await watched.lease(1)
     await watched.report(first, 0, Stage.SENT)
@@ -349,3 +337,29 @@ async def test_a_surprise_long_after_a_rewind(watched: Ledger) -> None:
     await watched.pass_time(2 * WINDOW)
     await watched.store.settle(WINDOW)
     assert await watched.states(contract) == ["completed", "unknown", "unknown"]
+
+
+@pytest.mark.parametrize("policy", [OnUnknown.EVIDENCE, OnUnknown.RESEND])
+async def test_what_silence_made_due_is_held(watched: Ledger, file: Path, policy: OnUnknown) -> None:
+    """Journals tell what was started and no receipts: one may have come in lost history for what was to be sent again
+    because none had."""
+    contract = await watched.contract_of(4, on_unknown=policy)
+    lease = await watched.started(3)
+    answers = {0: Unknown("timeout"), 1: watched.accepted(lease, 1), 2: RETRY}
+    made = watched.engine.wall()
+    await watched.answer(lease, answers, close=True)
+    for stage in (Stage.SENT, Stage.DELIVERED):
+        await watched.report(lease, 1, stage)
+        await watched.pass_time(2 * WINDOW)
+    await watched.store.settle(WINDOW)
+    await watched.copy(file)
+    await watched.report(lease, 0, Stage.SENT)
+    assert await watched.states(contract) == ["completed", "completed", "delayed", "waiting"]
+    restored = await put_back(watched, file)
+    assert (await restored.store.rewind()).known
+    await released(restored)
+    assert await restored.states(contract) == ["unknown", "completed", "delayed", "waiting"]
+    assert sorted(seq for _, seq in await restored.handed()) == [3, 4]
+    found = await restored.store.message(contract.id, 1)
+    assert found.doubt is not None
+    assert (found.attempt, found.tries, found.doubt.since) == (1, 1, made)

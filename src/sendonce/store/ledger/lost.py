@@ -118,14 +118,14 @@ def _restart(tx: Transaction, row: MessageRow, attempt: int) -> MessageRow | Non
     return MessageRow(row.key, state, attempt, tries, doubled=row.doubled)
 
 
-def _doubt(tx: Transaction, contract: int, rows: list[MessageRow]) -> None:
-    """Make rows unknown that were started in lost history. They are not looked at again until no receipt can come:
-    no silence proves anything of them."""
-    since, until = in_doubt(tx, contract)
+def _doubt(tx: Transaction, contract: int, rows: list[MessageRow], ever: bool = False) -> None:
+    """Make rows unknown that were started in lost history, or at any time since the contract was made. They are not
+    looked at again until no receipt can come: no silence proves anything of them."""
+    made, since, until = in_doubt(tx, contract)
     gives_up = tx.head_by_no(contract).spec.on_unknown is OnUnknown.FAIL
     look_at = 0 if gives_up else until + LAST_RECEIPT + 1
     for row in rows:
-        note_unknown(tx, row, "rewound", since, until, look_at)
+        note_unknown(tx, row, "rewound", made if ever else since, until, look_at)
     tx.save(rows)
 
 
@@ -135,6 +135,8 @@ def _doubt(tx: Transaction, contract: int, rows: list[MessageRow]) -> None:
 def mark_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
     """Make unknown what journals say was started and the store knows nothing of."""
     marks = msgspec.json.decode(piece.filter or "", type=Marks)
+    if marks.silent:
+        return _silent_piece(tx, piece.contract, limit)
     base = piece.contract << SEQ_BITS
     if marks.attempts:
         wanted = dict(marks.attempts)
@@ -150,6 +152,17 @@ def mark_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
             _doubt(tx, piece.contract, _marked(tx, piece.contract, wanted, rows))
             return last
     return None
+
+
+def _silent_piece(tx: Transaction, contract: int, limit: int) -> int | None:
+    """Make unknown again what nobody ever heard of, and was to be sent again for that."""
+    keys = tx.messages.silent(contract, limit)
+    rows = tx.messages.rows(keys)
+    for row in rows.values():
+        tx.move(contract, row.state, _ACTIVE)
+        row.state, row.tries = _ACTIVE, max(row.tries - 1, 0)
+    _doubt(tx, contract, list(rows.values()), ever=True)
+    return 0 if len(keys) == limit else None
 
 
 def _marked(tx: Transaction, contract: int, attempts: dict[int, int], rows: dict[int, MessageRow]) -> list[MessageRow]:

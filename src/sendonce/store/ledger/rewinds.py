@@ -43,10 +43,12 @@ class Noticed(msgspec.Struct, frozen=True):
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """Messages of one contract that were started in lost history: ranges of first attempts, or attempts by seq."""
+    """Messages of one contract that were started in lost history: ranges of first attempts, or attempts by seq. Or
+    (`silent`) those that were to be sent again, since no receipt had come: one may have come there."""
 
     ranges: tuple[tuple[int, int], ...] = ()
     attempts: tuple[tuple[int, int], ...] = ()
+    silent: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -154,6 +156,8 @@ def _freeze_one(tx: Transaction, contract: int, known: bool) -> bool:
     """Pause a contract, or, where nothing is under way, keep it from starting something again. True when it stands
     still because of it."""
     state = tx.contracts.facts(contract).state
+    if known and tx.messages.silent(contract, 1):
+        plan(tx, "mark", contract, msgspec.json.encode(Marks(silent=True)).decode())
     if not known:
         tx.plans.forget(contract)
         tx.contracts.change(contract, rewound_at=tx.now)
@@ -171,12 +175,12 @@ def _plan_marks(tx: Transaction, contract: int, ranges: list[tuple[int, int]], a
         plan(tx, "mark", contract, msgspec.json.encode(lot).decode())
 
 
-def in_doubt(tx: Transaction, contract: int) -> tuple[int, int]:
-    """Between which moments (store time) what a contract lost can have been started."""
+def in_doubt(tx: Transaction, contract: int) -> tuple[int, int, int]:
+    """When a contract was made, and between which moments what it lost can have been started; all in store time."""
     text = tx.meta.get("rewind")
     seen = msgspec.json.decode(text, type=Noticed) if text is not None else Noticed(tx.wall, tx.now, tx.now)
-    made = tx.contracts.facts(contract).created_at - tx.wall + tx.now
-    return min(max(seen.since, made), seen.until), seen.until
+    made = min(tx.contracts.facts(contract).created_at - tx.wall + tx.now, seen.until)
+    return made, min(max(seen.since, made), seen.until), seen.until
 
 
 # -- going on ------------------------------------------------------------------------------------------------------

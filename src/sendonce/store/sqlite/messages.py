@@ -72,6 +72,9 @@ class MessageTable(Table):
     def waiting(self, contract: int, lost_at: int, limit: int) -> list[int]:
         return self.column(SQL["waiting"], (contract, lost_at, limit))
 
+    def silent(self, contract: int, limit: int) -> list[int]:
+        return self.column(SQL["silent"], (contract, limit))
+
     def failed_count(self, contract: int, which: Failures) -> int:
         return int(self.value(SQL["failed_count"], _failed(contract, which, 0)))
 

@@ -59,6 +59,12 @@ WHERE key >> 32 = ?1 AND state IN (0, 2) AND state <> 4
   AND NOT (sender IS NULL AND attempt > 0 AND answered_at >= ?2)
 LIMIT ?3;
 
+-- name: silent
+-- Messages that are to be tried again without having been refused.
+SELECT key FROM message
+WHERE key >> 32 = ?1 AND due IS NOT NULL AND state = 2 AND sender IS NOT NULL AND answered_at IS NULL
+LIMIT ?2;
+
 -- name: failed_keys
 -- Failed messages of a contract that match, in order of key, from behind :after on.
 SELECT m.key FROM message AS m

@@ -1,0 +1,93 @@
+"""One connection to the server: raw answers, time-outs that end, one translation of its errors into ours."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sendonce.domain.errors import StoreBusy, StoreError, StoreFull, StoreUnusable
+
+#: Seconds after which a server that does not answer counts as away.
+ANSWER_TIMEOUT, CONNECT_TIMEOUT = 5.0, 2.0
+_COMMIT = resources.files(__package__).joinpath("commit.lua").read_text()
+
+
+class Connection:
+    """A connection of one thread."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis.Redis.from_url(
+            url,
+            socket_timeout=ANSWER_TIMEOUT,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_keepalive=True,
+            single_connection_client=True,
+            retry=Retry(NoBackoff(), 0),
+            protocol=3,
+        )
+        self._sha = ""
+
+    def ask(self, *command: Any) -> Any:
+        """See `Server.ask`."""
+        return self.ask_all([command])[0]
+
+    def ask_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """See `Server.ask_all`."""
+        if not commands:
+            return []
+        connection: Any = self._redis.connection
+        connection.send_packed_command(connection.pack_commands(commands))
+        answers: list[Any] = []
+        failed: redis.ResponseError | None = None
+        for _ in commands:  # all of them, for what is not read would answer the next question
+            try:
+                answers.append(connection.read_response())
+            except redis.ResponseError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return answers
+
+    def commit(self, keys: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
+        """Run `commit.lua`, which the server may have forgotten."""
+        if not self._sha:
+            self._sha = self.ask("SCRIPT", "LOAD", _COMMIT).decode()
+        try:
+            answer: list[Any] = self.ask("EVALSHA", self._sha, len(keys), *keys, *arguments)
+        except redis.exceptions.NoScriptError:
+            answer = self.ask("EVAL", _COMMIT, len(keys), *keys, *arguments)
+        return answer
+
+    def again(self) -> None:
+        """Drop the connection; the next question makes a new one."""
+        connection: Any = self._redis.connection
+        connection.disconnect()
+
+    def close(self) -> None:
+        self._redis.close()
+
+
+_REFUSED = (
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.AuthenticationError,
+    redis.exceptions.NoPermissionError,
+)
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Turn the server's errors into the store's. Bugs of ours (a wrong command) pass through untouched."""
+    try:
+        yield
+    except _REFUSED as error:
+        raise StoreUnusable(f"{name} does not take writes from us ({error}).") from error
+    except redis.exceptions.OutOfMemoryError as error:
+        raise StoreFull(f"{name} has no memory left ({error}).") from error
+    except redis.exceptions.BusyLoadingError as error:
+        raise StoreBusy(f"{name} is loading its data; nothing was written.") from error
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+        raise StoreError(f"{name} cannot be reached ({error}); nothing was written.") from error

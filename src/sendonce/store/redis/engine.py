@@ -1,0 +1,250 @@
+"""The Redis engine: the ledger on a server that several machines share."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+
+from sendonce.domain.clock import Clock, SystemClock
+from sendonce.domain.errors import SettingsError, StoreError
+from sendonce.store.journal import Journals
+from sendonce.store.ledger import instances
+from sendonce.store.ledger.inbox import Inbox
+from sendonce.store.ledger.store import LedgerStore
+from sendonce.store.protocol import Expired, Instance
+from sendonce.store.redis import durability
+from sendonce.store.redis.connection import Connection, translated
+from sendonce.store.redis.draft import Draft
+from sendonce.store.redis.keys import HISTORY, key
+from sendonce.store.redis.reader import THREADS, Readers
+from sendonce.store.redis.transaction import RedisTransaction
+from sendonce.store.redis.verify import verify
+from sendonce.store.redis.writer import LostHistory, RedisWriter
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: How often an idle process looks whether another one committed.
+LOOK_EVERY = 0.1
+#: An instance that was not seen for this long, in milliseconds, and has no lease any more, is dead.
+SILENCE = 15_000
+
+
+class RedisStore(LedgerStore):
+    """A store on a server. `clock` stands in for the server's time in tests."""
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock | None,
+        chance: Callable[[], float],
+        state_dir: Path | None,
+        synced_journal: bool = True,
+    ) -> None:
+        self._name = _without_password(url)
+        self._clock = clock or SystemClock()
+        self._chance = chance
+        self.instance = secrets.token_hex(8)
+        self._webhooks = False
+        with translated(self._name):
+            connection = Connection(url)
+            store = _begin(connection)
+            self._offset = _offset(connection, self._clock, of_server=clock is None)
+        self._journals = None
+        if state_dir is not None:
+            self._journals = Journals(state_dir, store, self.instance, "", synced=synced_journal)
+        self._loop = asyncio.get_running_loop()
+        self._committed = asyncio.Event()
+        self._seen = -1
+        transaction = self._make(Draft(connection))
+        with translated(self._name):
+            known = transaction.history.moment()
+        self._connection = connection
+        self._writer = RedisWriter(connection, self._name, transaction, self._journals, self._on_commit, known)
+        self._inbox = Inbox(self._writer)
+        self._readers = Readers(url, self._name, self._make, THREADS)
+        # Windows have a reader of their own: no person's search may hold up the sending.
+        self._windows = Readers(url, self._name, self._make, 1)
+
+    def _make(self, draft: Draft) -> RedisTransaction:
+        return RedisTransaction(draft, self._time, self._chance, self.instance)
+
+    def _time(self) -> tuple[int, int]:
+        return round(self._clock.steady() * 1000) + self._offset, self._clock.wall()
+
+    # -- the process ---------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        try:
+            await self._writer.run(instances.leave)
+        finally:
+            await self.abandon()
+
+    async def abandon(self) -> None:
+        """Let go of the server as a killed process does: leases stay, for others to find."""
+        await self._writer.close()
+        await self._readers.close()
+        await self._windows.close()
+        self._connection.close()
+
+    async def now(self) -> int:
+        """See `Store.now`."""
+        return self._time()[0]
+
+    async def join(self, instance: Instance) -> None:
+        """See `Store.join`. The instance keeps the id that the store gave this process."""
+        self._webhooks = instance.webhooks
+        await self.notice()
+        if self._journals is not None:
+            self._journals.tidy()
+        await self._run(instances.join, msgspec.structs.replace(instance, id=self.instance))
+
+    async def beat(self) -> None:
+        """See `Store.beat`."""
+        await self._run(instances.beat, self._webhooks)
+
+    async def expire(self, limit: int = 20) -> Expired:
+        """See `Store.expire`."""
+        return await self._run(_take_over, limit)
+
+    async def changed(self, timeout: float) -> bool:
+        """See `Store.changed`."""
+        deadline = self._loop.time() + timeout
+        while not await self._news():
+            left = deadline - self._loop.time()
+            if left <= 0:
+                return False
+            try:
+                async with asyncio.timeout(min(left, LOOK_EVERY)):
+                    await self._committed.wait()
+            except TimeoutError:
+                continue
+        return True
+
+    async def _news(self) -> bool:
+        own = self._committed.is_set()
+        self._committed.clear()
+        commits = await self._readers.run(_commits)
+        news, self._seen = own or commits != self._seen, commits
+        return news
+
+    def _on_commit(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._committed.set)
+        except RuntimeError:  # the loop is closed: nobody waits for news any more
+            return
+
+    # -- the rest ----------------------------------------------------------------------------------------------------
+
+    async def _write(self, operation: Callable[..., T], *args: Any) -> T:
+        return await self._run(operation, *args)
+
+    async def _run(self, operation: Callable[..., T], *args: Any) -> T:
+        """Run it durably. Where the server turns out to have lost history, that is dealt with before anything else, and
+        the caller may ask again."""
+        try:
+            return await self._writer.run(operation, *args)
+        except LostHistory:
+            log.error("history_lost", store=self._name, note="Contracts stand still until `resume-after-restore`.")
+            if not await self.notice():
+                await self.restored()
+            raise
+
+    async def _read(self, query: Callable[..., T], *args: Any) -> T:
+        return await self._readers.run(query, *args)
+
+    async def _read_window(self, query: Callable[..., T], *args: Any) -> T:
+        return await self._windows.run(query, *args)
+
+    async def receive(self, channel: str, body: bytes) -> None:
+        """See `Store.receive`."""
+        await self._inbox.receive(channel, body)
+
+    async def verify(self) -> list[str]:
+        """See `Store.verify`."""
+        return await self._readers.run(verify)
+
+    async def instances(self) -> list[Instance]:
+        """See `Views.instances`."""
+        return await self._readers.run(_alive)
+
+    async def backup(self, file: Path) -> None:
+        """See `Rewinds.backup`."""
+        raise StoreError(f"{self._name} makes its own copies: keep its append-only file, or a snapshot (BGSAVE).")
+
+
+def _begin(connection: Connection) -> str:
+    """Make the store, unless it is there. Answers its id."""
+    branch = secrets.token_hex(4)
+    connection.ask_all(
+        [
+            ("MULTI",),
+            *(("HSETNX", HISTORY, field, value) for field, value in (("store", secrets.token_hex(8)), ("commits", 0))),
+            ("HSETNX", HISTORY, "branch", branch),
+            ("HSETNX", HISTORY, "fork", 0),
+            ("EXEC",),
+        ]
+    )
+    store, branch_, fork = connection.ask("HMGET", HISTORY, "store", "branch", "fork")
+    connection.ask("HSETNX", key("branches"), branch_, fork)
+    return str(store.decode())
+
+
+def _offset(connection: Connection, clock: Clock, of_server: bool) -> int:
+    """What lies between store time and this machine's steady clock, in milliseconds. Store time is the server's."""
+    if of_server:
+        seconds, micros = connection.ask("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000 - round(clock.steady() * 1000)
+    connection.ask("HSETNX", HISTORY, "offset", clock.wall() - round(clock.steady() * 1000))
+    return int(connection.ask("HGET", HISTORY, "offset"))
+
+
+def _commits(tx: RedisTransaction) -> int:
+    return tx.history.moment().commit
+
+
+def _take_over(tx: RedisTransaction, limit: int) -> Expired:
+    """On another machine nobody can tell a dead process from one that is not heard: its leases run out first."""
+    silent = {one.id for one in tx.instances.all() if one.seen_at < tx.now - SILENCE}
+    holding = {lease.instance for lease in tx.leases.all() if lease.expires_at > tx.now}
+    return instances.take_over(tx, lambda id_: id_ in silent - holding, limit)
+
+
+def _alive(tx: RedisTransaction) -> list[Instance]:
+    return [one for one in tx.instances.all() if one.seen_at >= tx.now - SILENCE]
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}{parts.path}"
+
+
+def open_redis(
+    url: str, clock: Clock | None, chance: Callable[[], float], create: bool, state_dir: Path | None
+) -> RedisStore:
+    """Open the store on a server, or make it if `create` says so. Journals are kept in `state_dir`, or in
+    `sendonce.state` where the process runs. SettingsError when the server cannot keep the promise, StoreError."""
+    name = _without_password(url)
+    with translated(name):
+        connection = Connection(url)
+        try:
+            found = durability.examine(connection)
+            there = connection.ask("EXISTS", HISTORY)
+        finally:
+            connection.close()
+    for finding in found:
+        if finding.fatal:
+            raise SettingsError(f"store: {name}: {finding.sentence}")
+        log.warning("store_promise", store=name, note=finding.sentence)
+    if not create and not there:
+        raise SettingsError(f"store: there is no store on {name}.")
+    # A server that does not sync each commit can lose the last ones with the power: then the journals must not.
+    synced = not durability.syncs_each_commit(found)
+    return RedisStore(url, clock, chance, state_dir or Path("sendonce.state"), synced)

@@ -1,0 +1,146 @@
+"""Transactions on the server: run on a draft, compared and committed by one script, run again if something changed."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from sendonce.domain.errors import StoreError, StoreInDoubt
+from sendonce.store.journal import Journals, Moment, Started
+from sendonce.store.ledger.writer import Mutation, Writer
+from sendonce.store.redis.connection import Connection, translated
+from sendonce.store.redis.keys import HISTORY, key
+from sendonce.store.redis.transaction import RedisTransaction
+
+#: A transaction that others keep changing under its feet is run this often before it is given up.
+_RUNS = 200
+#: A commit whose answer is lost is asked for again for this long, in seconds; each time after a pause.
+_ASK_AGAIN, _PAUSE = 10.0, 0.05
+
+
+class LostHistory(StoreError):
+    """The server knows less than it did: it was put back, or another one took its place."""
+
+
+class RedisWriter(Writer):
+    """See `Writer`. `known` is the last moment that this process knows of."""
+
+    TROUBLE = (redis.RedisError, OSError)
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        transaction: RedisTransaction,
+        journals: Journals | None,
+        on_commit: Callable[[], None],
+        known: Moment,
+    ) -> None:
+        self._connection = connection
+        self._name = name
+        self._draft = transaction.draft
+        self.known = known
+        self._id = f"writer:{transaction.instance}"
+        self._last = ""
+        super().__init__(transaction, journals, on_commit)
+
+    def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Started]]:
+        for _ in range(_RUNS):
+            started: list[Started] = []
+            with translated(self._name):
+                self._draft.clear()
+                error = self._run_all(group, started)
+                answer = self._submit() if self._draft.changes_something or error is not None else None
+            if answer is None:
+                return None, started
+            match answer:
+                case [b"done", commit, branch, fork]:
+                    if error is not None:
+                        raise error
+                    self.known = Moment(commit, branch.decode(), int(fork or 0))
+                    return self.known, started
+                case [b"behind", *_]:
+                    # Asked again it is taken as it is: by then somebody has looked at what was lost.
+                    self._last, self.known = "", Moment(0, "", 0)
+                    raise LostHistory(f"{self._name} has lost history.")
+            self._transaction.forget()
+            for mutation in group:
+                mutation.error = None
+        raise StoreError(f"{self._name}: others changed the same again and again; nothing was written.")
+
+    def _run_all(self, group: list[Mutation], started: list[Started]) -> BaseException | None:
+        """Run the mutations. One that is alone and raises leaves nothing to write, but what it saw has to be true."""
+        try:
+            for mutation in group:
+                started += self._apply(mutation, alone=len(group) == 1)
+        except self.TROUBLE:
+            raise
+        except Exception as error:
+            self._draft.undo(0)
+            return error
+        return None
+
+    def _submit(self) -> list[Any]:
+        keys: dict[str, int] = {HISTORY: 1}
+
+        def number(name: str) -> int:
+            return keys.setdefault(name, len(keys) + 1)
+
+        # Relied on: nobody commits on a branch that another one has left.
+        branch, fork = self._draft.fields(HISTORY, ["branch", "fork"])
+        token = secrets.token_hex(8)
+        arguments: list[Any] = [self._id, token, self._last, self.known.branch, self.known.commit]
+        arguments.append(self._transaction.wall)
+        checks = list(self._draft.checks())
+        arguments.append(len(checks))
+        for name, command, some, expected in checks:
+            arguments += (number(name), command, len(some), *some)
+            if isinstance(expected, int):
+                arguments += (0, expected)
+            else:
+                arguments += (len(expected), *(b"-" if value is None else b"+" + value for value in expected))
+        writes = list(self._draft.writes())
+        arguments.append(len(writes))
+        for name, command, some in writes:
+            arguments += (number(name), command, len(some), *some)
+        books = self._draft.books()
+        arguments.append(len(books))
+        for no, book in books.items():
+            arguments += (number(key("c", no)), number(key("n", no)))
+            arguments += (number(key("contracts", state)) for state in (2, 3, 4, 5))
+            arguments += (len(book), *(part for change in book.items() for part in change))
+        self._begin_journal(Moment(self.known.commit, (branch or b"").decode(), int(fork or 0)))
+        answer = self._ask_for(list(keys), arguments)
+        if answer[0] == b"done":
+            self._last = token
+        return answer
+
+    def _ask_for(self, keys: list[str], arguments: list[Any]) -> list[Any]:
+        """Commit. Where the answer is lost, ask again: the script knows whether it is done."""
+        until = time.monotonic() + _ASK_AGAIN
+        asked = False
+        while True:
+            try:
+                return self._connection.commit(keys, arguments)
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+                self._connection.again()
+                asked = asked or not isinstance(error, ConnectionRefusedError)
+                if time.monotonic() > until:
+                    if asked:
+                        raise StoreInDoubt(
+                            f"It is not known whether this is done: {self._name} is away ({error})."
+                        ) from error
+                    raise
+                time.sleep(_PAUSE)
+
+    def _mark(self) -> object:
+        return self._draft.mark()
+
+    def _undo(self, mark: object) -> None:
+        assert isinstance(mark, int)
+        self._draft.undo(mark)
+
+    def _keep(self, mark: object) -> None:
+        return None

@@ -1,0 +1,117 @@
+"""Transactions that meet, answers that are lost, and servers that forget."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import redis
+
+from sendonce.domain.contract import Counts
+from sendonce.domain.errors import SettingsError, StoreError
+from sendonce.domain.lease import Lease
+from sendonce.domain.state import ContractState
+from sendonce.store.open import open_store
+from sendonce.store.redis.connection import Connection
+
+from .. import redis_server
+from ..engines import Redis
+from ..ledger import Ledger, seqs
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> Ledger:
+    """A process on an empty store with the sender `line`."""
+    engine = Redis(tmp_path)
+    made = Ledger(engine, await engine.open("w1", webhooks=True))
+    await made.sender("line", await made.account())
+    return made
+
+
+async def test_two_processes_that_lease_at_once_share_the_list(ledger: Ledger) -> None:
+    """Whoever comes second runs its transaction again: nobody gets a message twice, and none is left out."""
+    contract = await ledger.contract_of(400)
+    others = [ledger, *[await ledger.another(f"w{n}") for n in range(2, 5)]]
+
+    async def drain(one: Ledger) -> list[int]:
+        found = []
+        while isinstance(lease := await one.store.lease(10, 45), Lease):
+            found += seqs(lease)
+            await one.store.advance(lease, [], lease.size)
+            await one.accept(lease, close=True)
+        return found
+
+    taken = [seq for drained in await asyncio.gather(*map(drain, others)) for seq in drained]
+    assert sorted(taken) == list(range(1, 401))
+    assert await ledger.counts(contract) == Counts(completed=400)
+    assert await ledger.store.verify() == []
+    await ledger.engine.close_all()
+
+
+async def test_a_commit_whose_answer_is_lost_is_done_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for again, and the server knows that it is done."""
+    contract = await ledger.contract_of(4)
+    commit, asked = Connection.commit, []
+
+    def without_answer(self: Connection, *arguments: object) -> list[object]:
+        asked.append(commit(self, *arguments))  # type: ignore[arg-type]
+        if len(asked) == 1:
+            raise redis.ConnectionError("the answer is lost")
+        return asked[-1]
+
+    monkeypatch.setattr(Connection, "commit", without_answer)
+    lease = await ledger.lease(2)
+    assert seqs(lease) == [1, 2]
+    assert asked[0] == asked[1]
+    assert seqs(await ledger.lease(2)) == [3, 4]
+    assert (await ledger.store.contract(contract.id)).counts == Counts(waiting=4)
+    await ledger.engine.close_all()
+
+
+async def test_a_server_that_forgot_a_commit_is_found_out(ledger: Ledger, tmp_path: Path) -> None:
+    """The last commits of a running process are gone: it is refused what it asks for, what journals know was started is
+    unknown, and nothing goes on by itself."""
+    contract = await ledger.contract_of(6)
+    await ledger.copy(tmp_path / "copy")
+    lease = await ledger.started(2)
+    redis_server.restore(tmp_path / "copy")
+    with pytest.raises(StoreError, match="has lost history"):
+        await ledger.accept(lease)
+    seen = await ledger.store.contract(contract.id)
+    assert (seen.state, seen.causes) == (ContractState.PAUSED, ("rewound:known",))
+    assert seen.counts == Counts(waiting=4, unknown=2)
+    await ledger.nothing()
+    await ledger.engine.close_all()
+
+
+async def test_the_scripts_may_be_forgotten(ledger: Ledger) -> None:
+    """As by a failover, or SCRIPT FLUSH."""
+    contract = await ledger.contract_of(2)
+    redis.Redis.from_url(redis_server.url()).script_flush()
+    await ledger.accept(await ledger.started(), close=True)
+    assert await ledger.counts(contract) == Counts(completed=2)
+    await ledger.engine.close_all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [("appendonly", "no", "set `appendonly yes`"), ("maxmemory-policy", "allkeys-lru", "policy noeviction")],
+)
+async def test_a_server_that_cannot_keep_the_promise_is_refused(
+    tmp_path: Path, setting: str, value: str, says: str
+) -> None:
+    """With the exact setting to change."""
+    server = redis.Redis.from_url(redis_server.url())
+    before = server.config_get(setting)[setting]
+    server.config_set(setting, value)
+    try:
+        with pytest.raises(SettingsError, match=says):
+            await open_store(redis_server.url(), state_dir=tmp_path)
+    finally:
+        server.config_set(setting, before)
+
+
+async def test_no_server_is_a_clear_error(tmp_path: Path) -> None:
+    """Its address is named, its password is not."""
+    with pytest.raises(StoreError, match=r"redis://127\.0\.0\.1:1/0 cannot be reached") as caught:
+        await open_store("redis://:secret@127.0.0.1:1/0", state_dir=tmp_path)
+    assert "secret" not in str(caught.value)
