@@ -6,7 +6,6 @@ This is the one place that knows every engine and channel.
 import asyncio
 import gc
 import os
-import random
 import signal
 import socket
 import sys
@@ -165,7 +164,7 @@ class Process:
 async def opened(settings: Settings, create: bool = True) -> AsyncIterator[FullStore]:
     """The store of these settings, closed in the end; SettingsError when there is none, unless `create`."""
     state_dir = None if settings.state_dir is None else Path(settings.state_dir)
-    store = await open_store(settings.store, SystemClock(), random.random, create=create, state_dir=state_dir)
+    store = await open_store(settings.store, create=create, state_dir=state_dir)
     try:
         yield store
     finally:

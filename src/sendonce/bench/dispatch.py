@@ -16,11 +16,12 @@ from sendonce.store.protocol import Action, FullStore
 STRETCH = 10_000
 
 
-async def dispatch(messages: int, concurrency: int, stretches: int) -> Report:
+async def dispatch(messages: int, concurrency: int, stretches: int, url: str | None = None) -> Report:
     """Stretches of ten thousand messages with a backlog of `messages`, and with no more than those, in turn; then the
-    rest in one go. Ratios are of neighbouring stretches, so they hold on a machine whose speed drifts."""
+    rest in one go. Ratios are of neighbouring stretches, so they hold on a machine whose speed drifts.
+    `url` is an empty store; a fresh file when there is none."""
     with folder() as place:
-        async with joined(f"sqlite:///{place}/bench.db") as store:
+        async with joined(url or f"sqlite:///{place}/bench.db") as store:
             await add_sender(store, Null.name, {})
             large = await add_contract(store, messages, start=False)
             many, few = [], []

@@ -1,6 +1,5 @@
 """Stores filled for a measurement."""
 
-import random
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sendonce.domain.clock import SystemClock
 from sendonce.domain.contract import Contract, ContractSpec, Text
 from sendonce.domain.sender import Account, Sender
 from sendonce.store.open import open_store
@@ -30,7 +28,7 @@ def folder() -> Iterator[Path]:
 @asynccontextmanager
 async def joined(url: str) -> AsyncIterator[FullStore]:
     """A store that this process has joined."""
-    store = await open_store(url, SystemClock(), random.random)
+    store = await open_store(url)
     await store.join(Instance(id="", host="bench", pid=0, version="", webhooks=False, started_at=0))
     try:
         yield store

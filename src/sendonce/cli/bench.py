@@ -30,6 +30,7 @@ def dispatch(
     messages: Messages = 1_000_000,
     concurrency: Concurrency = 500,
     stretches: Annotated[int, typer.Option(min=1)] = 15,
+    store: Annotated[str | None, typer.Option(help="URL of an empty store; a fresh file by default.")] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Dispatch through a channel without a socket."""
@@ -38,7 +39,7 @@ def dispatch(
     from sendonce.compose import tune_interpreter
 
     tune_interpreter()
-    show(uvloop.run(measure(messages, concurrency, stretches)), as_json)
+    show(uvloop.run(measure(messages, concurrency, stretches, store)), as_json)
 
 
 @bench.command()

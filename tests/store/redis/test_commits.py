@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 import redis
 
+from sendonce import compose
 from sendonce.domain.contract import Counts
 from sendonce.domain.errors import SettingsError, StoreError
 from sendonce.domain.lease import Lease
 from sendonce.domain.state import ContractState
+from sendonce.settings import Settings
 from sendonce.store.open import open_store
 from sendonce.store.redis.connection import Connection
+from sendonce.store.redis.keys import HISTORY
 
 from .. import redis_server
 from ..engines import Redis
@@ -115,3 +118,13 @@ async def test_no_server_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"redis://127\.0\.0\.1:1/0 cannot be reached") as caught:
         await open_store("redis://:secret@127.0.0.1:1/0", state_dir=tmp_path)
     assert "secret" not in str(caught.value)
+
+
+async def test_store_time_is_the_server_s(tmp_path: Path) -> None:
+    """So machines whose clocks differ agree on leases, rates and retries, whatever the first of them had."""
+    Redis(tmp_path)
+    redis_server.put(HISTORY, "offset", "0")
+    settings = Settings(store=redis_server.url(), state_dir=str(tmp_path))
+    async with compose.opened(settings, create=True) as store:
+        seconds, micros = redis.Redis.from_url(redis_server.url()).time()
+        assert abs(await store.now() - (seconds * 1000 + micros // 1000)) < 1000
