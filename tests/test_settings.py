@@ -137,3 +137,14 @@ def test_journals_go_with_their_store(tmp_path: Path, flags: dict[str, str], exp
     file.write_text('store = "sqlite:///live.db"\nstate_dir = "journals"\n')
     flags = {name: value.format(here=Path.cwd().name) for name, value in flags.items()}
     assert load(flags, {}, file).state_dir == expected
+
+
+def test_a_state_dir_without_a_configured_store_is_for_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the store is always given by a flag, the journals are its own, unless the default store is there too."""
+    monkeypatch.chdir(tmp_path)
+    flags, environ = {"store": "sqlite:////data/s.db"}, {"SENDONCE_STATE_DIR": "/journals"}
+    assert load(flags, environ).state_dir == "/journals"
+    (tmp_path / "sendonce.db").touch()
+    assert load(flags, environ).state_dir is None

@@ -169,9 +169,15 @@ def _from_file(path: Path | None) -> dict[str, _Given]:
 
 
 def _same_file(flag: _Given, configured: _Given | None) -> bool:
-    urls = (flag.value, Settings().store if configured is None else configured.value)
-    one, other = (Path(str(url).partition("sqlite:///")[2] or str(url)).resolve() for url in urls)
-    return one == other
+    """Whether the flag names the store that is there without it: the configured one, or the default if that exists."""
+    other = _file_of(Settings().store if configured is None else configured.value)
+    if configured is None and not other.exists():
+        return True
+    return _file_of(flag.value) == other
+
+
+def _file_of(url: Any) -> Path:
+    return Path(str(url).partition("sqlite:///")[2] or str(url)).resolve()
 
 
 def _known(name: str, source: str) -> str:

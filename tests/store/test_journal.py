@@ -264,3 +264,19 @@ def test_a_journal_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(StoreUnusable, match=rf"{named} cannot be read \(Permission denied\).* own it"):
             reading()
     one.tidy()
+
+
+def test_a_branch_of_which_only_the_beginning_is_left(tmp_path: Path) -> None:
+    """The power took what was committed on another branch: nobody knows what that was, so nothing is known exactly. In
+    the same run of the machine nothing can have been taken."""
+    own = Journals(tmp_path, "s", "a", "boot1")
+    for number in (10, 11, 12):
+        moment = Moment(number, "b1", 0)
+        own.begin(moment)
+        own.note(moment, [])
+    own.close()
+    Journals(tmp_path, "s", "b", "boot1").begin(Moment(11, "b2", 10))
+    same = Journals(tmp_path, "s", "c", "boot1").since(Moment(10, "b1", 0))
+    later = Journals(tmp_path, "s", "c", "boot2").since(Moment(10, "b1", 0))
+    assert (same.whole, same.lost) == (True, {})
+    assert (later.whole, later.lost) == (False, {"b2": 10})

@@ -217,8 +217,9 @@ class Journals:
                     for seq, attempt in each.attempts:
                         latest[seq] = max(latest.get(seq, 0), attempt)
         found.last = own.last
-        found.lost = {id_: branch.fork for id_, branch in branches.items() if branch is not own and branch.last}
-        found.whole = all(branch.whole(self._boot) for branch in branches.values() if branch is own or branch.last)
+        told = {id_: branch for id_, branch in branches.items() if branch is own or branch.tells(self._boot)}
+        found.lost = {id_: branch.fork for id_, branch in told.items() if branch is not own}
+        found.whole = all(branch.whole(self._boot) for branch in told.values())
         found.ranges = {contract: of_it.merged() for contract, of_it in ranges.items()}
         return found
 
@@ -276,6 +277,11 @@ class _Branch:
         if not closed:
             self._unclosed.append((boot, last))
         self.last, self._last_boot = max((self.last, self._last_boot), (last, boot))
+
+    def tells(self, boot: str) -> bool:
+        """Something was committed on it, for all that is known: a file of which the power left nothing but its
+        beginning may have held anything."""
+        return self.last > 0 or any(run != boot for run, _ in self._unclosed)
 
     def whole(self, boot: str) -> bool:
         """No commit is missing from after the fork to its end; `boot` is this run of the machine.

@@ -4,16 +4,20 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import apsw
 import pytest
 
+from sendonce.domain.clock import ManualClock
 from sendonce.domain.errors import InvalidInput, StoreUnusable
 from sendonce.domain.rewind import Witness
 from sendonce.store.sqlite import restore as restore_
+from sendonce.store.sqlite.connection import connect, migrate
+from sendonce.store.sqlite.engine import SqliteStore
 from sendonce.store.sqlite.restore import restore
 
-from ..engines import Sqlite
+from ..engines import Sqlite, middle
 from ..ledger import Ledger
 
 
@@ -35,12 +39,9 @@ class Running:
         await self.ledger.started(2)
 
     async def die(self) -> None:
-        """As `kill -9`: the log stays beside the file. SQLite would write it back when its last connection closes, so
-        the files of before are put back."""
-        kept = {file: file.read_bytes() for file in (self.file, self.log)}
+        """As `kill -9`: the log stays beside the file. SQLite would write it back when its last connection closes."""
+        cast(SqliteStore, self.ledger.store)._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         await self.engine.kill(self.ledger.store)
-        for file, content in kept.items():
-            file.write_bytes(content)
 
     async def witness(self) -> Witness | None:
         store = await self.engine.open("again", webhooks=True)
@@ -167,3 +168,94 @@ def _counted(method: object, step: object) -> object:
         return method(path, *arguments, **options)  # type: ignore[operator]
 
     return run
+
+
+async def put_back_by_hand(running: Running) -> None:
+    """The file alone, as a person may do it; what stands beside it is not its business."""
+    running.file.unlink()
+    shutil.copy(running.copy, running.file)
+
+
+async def test_the_log_of_an_earlier_life_of_the_copy_is_refused(running: Running) -> None:
+    """One copy may be put back twice, and its first life's log names it as well."""
+    ledger = running.ledger
+    await running.engine.kill(ledger.store)
+    await put_back_by_hand(running)
+    ledger.store = await running.engine.open("first", webhooks=True)
+    await ledger.store.resume_after_restore()
+    await ledger.work_off()
+    await ledger.contract_of(3000)
+    writer = cast(SqliteStore, ledger.store)._db
+    writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    await ledger.started(200)
+    await ledger.store.beat()
+    await running.die()
+    await put_back_by_hand(running)
+    with pytest.raises(StoreUnusable, match="the log of the file that was there before"):
+        await running.engine.open("second")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+async def test_a_log_without_a_commit_is_no_obstacle(running: Running, share: float) -> None:
+    """A process was killed within its first transaction on the copy: the log holds nothing that counts."""
+    await running.engine.kill(running.ledger.store)
+    await put_back_by_hand(running)
+    db = connect(running.file, durable=True)
+    migrate(db, running.file)
+    log = running.log.read_bytes()
+    db.close()
+    await put_back_by_hand(running)
+    running.log.write_bytes(log[: 32 + int(share * (24 + 4096))])
+    assert await running.witness() is Witness.COPY
+
+
+async def test_nothing_is_replaced_under_a_command(running: Running) -> None:
+    """Nor under a process that is just starting: whoever opens the store is seen, whether it joins or not."""
+    await running.engine.kill(running.ledger.store)
+    command = SqliteStore(running.file, ManualClock(), middle, False, None)
+    with pytest.raises(InvalidInput, match="a process is running"):
+        restore(running.file, running.copy, 5_000)
+    await command.abandon()
+    assert restore(running.file, running.copy, 5_000) is not None
+
+
+async def test_a_marker_that_cannot_be_written_closes_nothing(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full just then leaves the store as it was."""
+    await running.die()
+
+    def full(path: Path, text: str) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            restore(running.file, running.copy, 5_000)
+    assert await running.witness() is None
+
+
+async def test_a_file_system_without_hard_links(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old file is moved instead, behind the marker."""
+    await running.die()
+
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    aside = restore(running.file, running.copy, 5_000)
+    assert aside is not None
+    assert aside.exists()
+    assert await running.witness() is Witness.COPY
+
+
+async def test_two_restores_in_one_second_keep_both(running: Running) -> None:
+    """Nothing that was moved aside is overwritten."""
+    await running.die()
+    first = restore(running.file, running.copy, 5_000)
+    second = restore(running.file, running.copy, 5_900)
+    assert first is not None
+    assert second == first.with_name(first.name + "-2")
+    assert first.exists()
+    assert second.exists()

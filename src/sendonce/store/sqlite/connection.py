@@ -68,6 +68,14 @@ def connect(path: Path, *, durable: bool, read_only: bool = False) -> apsw.Conne
         return db
 
 
+def check_folder(path: Path) -> None:
+    """StoreUnusable where nothing can be made beside the file."""
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise StoreUnusable(
+            f"{path} cannot be opened: check that its folder exists and that this user may write in it."
+        )
+
+
 def make_private(path: Path) -> None:
     """Make a missing file readable by its owner alone: it holds tokens and phone numbers. SQLite gives its log files
     the same mode."""
@@ -103,7 +111,8 @@ def check_ours(path: Path) -> None:
 
 def _check_log(path: Path) -> None:
     """SQLite replays whatever log it finds beside a file, and that of the file which a copy replaced would undo the
-    copy's mark and more. One that began on the copy says so from its first transaction on: see `migrate`."""
+    copy's mark and more. One that began on the copy says so from its first transaction on: see `migrate`. It names the
+    file's time as well, for the same copy may have been put back before."""
     log = path.with_name(path.name + "-wal")
     if not log.exists() or log.stat().st_size == 0:
         return
@@ -112,6 +121,7 @@ def _check_log(path: Path) -> None:
         db = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | _URI)
         try:
             copied = db.execute(SQL["mark"]).get if db.pragma("application_id") == COPY_ID else None
+            begun = db.execute(SQL["log_of"]).get
         finally:
             db.close()
     except apsw.Error:
@@ -123,16 +133,26 @@ def _check_log(path: Path) -> None:
         try:
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             db.set_busy_timeout(BUSY_TIMEOUT)
+            db.execute(SQL["log_of"]).fetchall()  # a read opens the log
+            if db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0] <= 0:
+                return  # no transaction in it was committed: nothing is replayed
             db.execute("BEGIN IMMEDIATE")  # nobody is in the middle of the first transaction
             known = db.execute(SQL["log_of"]).get
             db.execute("ROLLBACK")
         finally:
             db.close()
-    if known != copied:
+    # Where the file alone names a log that began on it, the first transaction is in the file already.
+    own = {f"{copied} {_time_of(path)}"} | ({begun} if str(begun).startswith(f"{copied} ") else set())
+    if known not in own:
         raise StoreUnusable(
             f"{path} is a copy that was put back, and {log.name} is the log of the file that was there before: remove "
             f"{log.name} and {path.name}-shm. `sendonce restore` puts a copy back without leaving them."
         )
+
+
+def _time_of(path: Path) -> int:
+    """When the file was last put there or written, in nanoseconds. Unlike its date, no copying can set it."""
+    return path.stat().st_ctime_ns
 
 
 def migrate(db: apsw.Connection, path: Path) -> None:
@@ -145,7 +165,7 @@ def migrate(db: apsw.Connection, path: Path) -> None:
                 if number > version:
                     db.execute(script)
             if db.pragma("application_id") == COPY_ID:
-                db.execute(SQL["begin_log"])
+                db.execute(SQL["begin_log"], (str(_time_of(path)),))
             else:
                 db.pragma("application_id", APPLICATION_ID)
             db.pragma("user_version", max(version, migrations()[-1][0]))

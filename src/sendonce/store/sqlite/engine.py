@@ -18,7 +18,7 @@ from sendonce.store.ledger.inbox import Inbox
 from sendonce.store.ledger.store import LedgerStore
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.sqlite import clock, copy, verify
-from sendonce.store.sqlite.connection import check_ours, check_sqlite, connect, migrate, translated
+from sendonce.store.sqlite.connection import check_folder, check_ours, check_sqlite, connect, migrate, translated
 from sendonce.store.sqlite.history import SQL as HISTORY_SQL
 from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.reader import THREADS, Readers
@@ -50,6 +50,17 @@ class SqliteStore(LedgerStore):
         self.instance = secrets.token_hex(8)
         self._webhooks = False
         self._locks = InstanceLocks(path)
+        check_folder(path)
+        # From here on whoever restores sees this process, or is seen by it.
+        self._locks.take(self.instance)
+        try:
+            self._open(durable, state_dir, chance)
+        except BaseException:
+            self._locks.drop(self.instance)
+            raise
+
+    def _open(self, durable: bool, state_dir: Path | None, chance: Callable[[], float]) -> None:
+        path, clock_ = self._path, self._clock
         check_restored(path)
         check_ours(path)
         db = connect(path, durable=durable)
@@ -103,8 +114,6 @@ class SqliteStore(LedgerStore):
 
     async def join(self, instance: Instance) -> None:
         """See `Store.join`. The instance keeps the id that the store gave this process."""
-        self._locks.take(self.instance)
-        check_restored(self._path)  # whoever restores looks at the locks after it has said so
         self._webhooks = instance.webhooks
         await self.notice()
         if self._journals is not None:

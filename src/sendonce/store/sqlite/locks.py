@@ -19,10 +19,22 @@ class InstanceLocks:
 
     def take(self, instance: str) -> None:
         """Hold the instance's lock until `drop` or the end of the process."""
+        if instance in self._held:
+            return
         self._folder.mkdir(exist_ok=True)
-        fd = os.open(self._folder / instance, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while True:
+            fd = os.open(self._folder / instance, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if self._is_at(instance, fd):
+                break
+            os.close(fd)  # somebody looked before it was locked, and took it for a dead one's
         self._held[instance] = fd
+
+    def _is_at(self, instance: str, fd: int) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._folder / instance), os.fstat(fd))
+        except FileNotFoundError:
+            return False
 
     def drop(self, instance: str) -> None:
         fd = self._held.pop(instance, None)

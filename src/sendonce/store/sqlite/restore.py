@@ -4,6 +4,7 @@ What is replaced is moved aside, never deleted. While the marker `<store>.restor
 and a second run finishes what a first one began.
 """
 
+import itertools
 import os
 from pathlib import Path
 
@@ -31,8 +32,7 @@ def restore(store: Path, file: Path, wall: int) -> Path | None:
         write_copy(file, partial, wall)
         resumed = marker.exists()
         if not resumed:
-            marker.write_text(f"{store.name}.before-restore-{wall // 1000}")
-            sync(marker)
+            _mark(marker, _free_name(store, wall))
         if InstanceLocks(store).any_alive():
             if not resumed:
                 marker.unlink()
@@ -59,10 +59,34 @@ def _marker(store: Path) -> Path:
     return store.with_name(store.name + ".restoring")
 
 
+def _mark(marker: Path, aside: str) -> None:
+    """The marker has its name only when it says where the store goes."""
+    begun = marker.with_name(marker.name + ".partial")
+    try:
+        begun.write_text(aside)
+        sync(begun)
+        begun.rename(marker)
+    finally:
+        begun.unlink(missing_ok=True)
+    sync(marker.parent)
+
+
+def _free_name(store: Path, wall: int) -> str:
+    name = f"{store.name}.before-restore-{wall // 1000}"
+    for more in itertools.count(1):
+        free = name if more == 1 else f"{name}-{more}"
+        if not any(store.with_name(free + end).exists() for end in ("", "-wal", "-shm")):
+            return free
+    raise AssertionError("numbers do not end")
+
+
 def _move_aside(store: Path, aside: Path) -> None:
-    """The file keeps its name until the copy takes it, so that nobody makes an empty store there."""
+    """Where files can have two names, the store keeps its own until the copy takes it."""
     if store.exists() and not aside.exists():
-        os.link(store, aside)
+        try:
+            os.link(store, aside)
+        except OSError:
+            store.rename(aside)  # nobody makes an empty store there while the marker stands
     for end in ("-wal", "-shm"):
         log = store.with_name(store.name + end)
         if log.exists():
