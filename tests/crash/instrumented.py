@@ -24,6 +24,10 @@ from sendonce.channels.whatsapp.line import WhatsAppLine
 from sendonce.dispatch.window import Window
 from sendonce.domain.lease import Nothing
 from sendonce.store.journal import Journals
+from sendonce.store.ledger.store import LedgerStore
+from sendonce.store.ledger.writer import Writer
+from sendonce.store.redis.engine import RedisStore
+from sendonce.store.redis.writer import RedisWriter
 from sendonce.store.sqlite.engine import SqliteStore
 from sendonce.store.sqlite.writer import SqliteWriter
 
@@ -112,7 +116,7 @@ class Deeds:
                         yield "retry-watermark"
             case "apply" if args[0]:
                 yield "receipts"
-            case "take_over" if result.leases:
+            case "take_over" | "_take_over" if result.leases:
                 yield "expiry"
             case "settle" if result:
                 yield "settling"
@@ -151,6 +155,28 @@ class Watched:
         return getattr(self._db, name)
 
 
+class WatchedServer:
+    """The same of the connection to a server."""
+
+    def __init__(self, connection: Any, trap: Trap) -> None:
+        self._connection = connection
+        self._trap = trap
+        self.deeds: list[str] = []
+
+    def commit(self, *arguments: Any) -> Any:
+        """Commit, and pass the points of what the transaction did before and after it."""
+        for deed in self.deeds:
+            self._trap.passed(f"before-{deed}")
+        answer = self._connection.commit(*arguments)
+        if answer[0] == b"done":
+            for deed in self.deeds:
+                self._trap.passed(f"after-{deed}")
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
 def set_trap(at: str | None) -> None:
     """Wrap the product's classes so that the process dies at this point."""
     trap = Trap(at)
@@ -160,11 +186,20 @@ def set_trap(at: str | None) -> None:
         call(self, *others)
         self._db = Watched(self._db, trap)
 
+    def begin_on_redis(call: Callable[..., None], self: Any, *others: Any) -> None:
+        call(self, *others)
+        self._connection = WatchedServer(self._connection, trap)
+
     def apply(call: Callable[..., Any], self: Any, mutation: Any, *others: Any, **named: Any) -> Any:
         result = call(self, mutation, *others, **named)
+        watched = self._db if isinstance(self, SqliteWriter) else self._connection
         if mutation.error is None:
-            self._db.deeds += deeds.of(mutation.operation, mutation.args, mutation.result)
+            watched.deeds += deeds.of(mutation.operation, mutation.args, mutation.result)
         return result
+
+    def rerun(call: Callable[..., Any], self: Any, *others: Any) -> Any:
+        self._connection.deeds.clear()
+        return call(self, *others)
 
     def note(call: Callable[..., None], *args: Any) -> None:
         call(*args)
@@ -189,12 +224,15 @@ def set_trap(at: str | None) -> None:
 
     for owner, name, around in (
         (SqliteWriter, "__init__", begin),
-        (SqliteWriter, "_apply", apply),
+        (RedisWriter, "__init__", begin_on_redis),
+        (Writer, "_apply", apply),
+        (RedisWriter, "_run_all", rerun),
         (Journals, "note", note),
         (Window, "answered", answered),
         (WhatsAppLine, "send", send),
-        (SqliteStore, "lease", lease),
+        (LedgerStore, "lease", lease),
         (SqliteStore, "close", close),
+        (RedisStore, "close", close),
     ):
         _wrap(owner, name, around)
 

@@ -9,9 +9,9 @@
         rig.settle()
         assert rig.verdict().clean
 
-Everything is real: processes of our own commands, one SQLite file, HTTP on both sides. The judge is the simulator's
-log of what people got, and `sendonce verify`. Servers listen on a socket that the rig keeps, so calls made while none
-is alive wait for the next one.
+Everything is real: processes of our own commands, a SQLite file or a redis-server, HTTP on both sides. The judge is the
+simulator's log of what people got, and `sendonce verify`. Servers listen on a socket that the rig keeps, so calls made
+while none is alive wait for the next one.
 """
 
 import random
@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import apsw
 import msgspec
 
 from sendonce.cli.children import Child
@@ -31,6 +30,7 @@ from sendonce.domain.contract import Counts
 from sendonce.simulator import oracle
 from tests.crash.node import LOOK_EVERY, PATIENCE, Node, until
 from tests.crash.provider import Provider
+from tests.crash.stores import File, Server
 
 #: Times of every server and worker in seconds, unless a rig is told otherwise. The first receipt of a message takes a
 #: twentieth of the evidence window.
@@ -39,6 +39,7 @@ REQUEST_TIMEOUT, LEASE_SECONDS, EVIDENCE_WINDOW, DRAIN_TIMEOUT = 2.0, 6.0, 1.0, 
 CONCURRENCY = 20
 #: Messages per second of the one sender, all processes together.
 RATE = 200
+ENGINES = ("sqlite", "redis")
 #: Retries come soon and often enough that nobody runs out of tries.
 RETRY = {"attempts": 20, "backoff": {"type": "fixed", "delay": 200}}
 
@@ -86,21 +87,26 @@ class _Death(msgspec.Struct, frozen=True):
 
 class Rig:
     """One run in a folder. `rig.api` calls the servers, `rig.provider` is the simulator, `rig.ordered` holds the
-    recipients of each contract. Times in seconds, `rate` in messages per second (None: as fast as it goes)."""
+    recipients of each contract. Times in seconds, `rate` in messages per second (None: as fast as it goes). `engine` is
+    `sqlite` or `redis`, `store` its file or folder, `fsync` the server's `appendfsync`."""
 
     def __init__(
         self,
         folder: Path,
         *,
+        engine: str = "sqlite",
         seed: int = 1,
         store: Path | None = None,
+        fsync: str = "everysec",
         rate: float | None = RATE,
         request_timeout: float = REQUEST_TIMEOUT,
         lease_seconds: float = LEASE_SECONDS,
         evidence_window: float = EVIDENCE_WINDOW,
     ) -> None:
         self.folder = folder
-        self.store = store or folder / "store.db"
+        self._engine = engine
+        self._place = store
+        self._fsync = fsync
         self.chance = random.Random(seed)
         self.ordered: dict[str, list[str]] = {}
         self._rate = rate
@@ -117,6 +123,10 @@ class Rig:
         self._settled_at: float | None = None
 
     def __enter__(self) -> "Rig":
+        if self._engine == "redis":
+            self._store: File | Server = Server(self._place or self.folder / "redis", self._fsync)
+        else:
+            self._store = File(self._place or self.folder / "store.db")
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(512)
@@ -129,6 +139,7 @@ class Rig:
         for node in (*self._nodes, self.provider.node):
             node.kill()
         self._listener.close()
+        self._store.end()
 
     # -- processes -------------------------------------------------------------------------------------------------
 
@@ -163,19 +174,8 @@ class Rig:
         self.died()
 
     def stop(self, node: Node) -> None:
-        """SIGSTOP it where it does not hold the store's write lock, for then all others would wait for it. SIGCONT is
-        `node.signal`."""
-        db = apsw.Connection(str(self.store))
-        db.set_busy_timeout(500)
-        stopped = False
-        while not stopped:
-            node.signal(signal.SIGSTOP)
-            try:
-                db.execute("BEGIN IMMEDIATE; ROLLBACK")
-                stopped = True
-            except apsw.BusyError:
-                node.signal(signal.SIGCONT)
-        db.close()
+        """SIGSTOP it where it does not hold up all others. SIGCONT is `node.signal`."""
+        self._store.stop(node)
 
     def died(self) -> None:
         """Note that a process is dead that was not killed by `kill`: times of the verdict count from here."""
@@ -198,7 +198,19 @@ class Rig:
 
     @property
     def store_url(self) -> str:
-        return f"sqlite:///{self.store}"
+        return self._store.url
+
+    @property
+    def file(self) -> Path:
+        """SQLite's file."""
+        assert isinstance(self._store, File)
+        return self._store.path
+
+    @property
+    def redis(self) -> Server:
+        """The redis-server."""
+        assert isinstance(self._store, Server)
+        return self._store
 
     # -- contracts -------------------------------------------------------------------------------------------------
 

@@ -141,10 +141,10 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
 def test_a_database_that_turns_read_only(tmp_path: Path) -> None:
     """The same when the database's files can't be written any more, and then can again."""
     with Rig(tmp_path) as rig:
-        survives(rig, read_only(rig.store), "mend its permissions")
+        survives(rig, read_only(rig.file), "mend its permissions")
 
 
 def test_a_store_that_is_locked_for_too_long(tmp_path: Path) -> None:
     """The same when another process holds the write lock for longer than a transaction waits for it, ten seconds."""
     with Rig(tmp_path) as rig:
-        survives(rig, locked(rig.store), "locked by another process for too long", patient=True)
+        survives(rig, locked(rig.file), "locked by another process for too long", patient=True)

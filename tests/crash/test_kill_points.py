@@ -15,7 +15,7 @@ import pytest
 from sendonce.domain.errors import SendonceError
 from tests.crash.instrumented import POINTS
 from tests.crash.node import Node
-from tests.crash.rig import CONCURRENCY, RATE, Rig
+from tests.crash.rig import CONCURRENCY, ENGINES, RATE, Rig
 
 #: Messages that a window starts ahead of what it sends: as many as may be in flight, and where commits are slow more,
 #: here no more than a quarter of a second of the rate.
@@ -172,22 +172,30 @@ def test_every_point_has_a_case() -> None:
 @pytest.fixture(scope="module")
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
     """The runs of all cases that were chosen, two at a time: most of a run is waiting."""
-    chosen = [case for case in CASES if any(f"[{case.at}-" in item.name for item in request.session.items)]
+    names = [item.name for item in request.session.items]
+    chosen = [
+        (engine, case) for engine in ENGINES for case in CASES if any(_id(engine, case) in name for name in names)
+    ]
     with ThreadPoolExecutor(2) as pool:
-        yield {case.at: pool.submit(run, case, tmp_path_factory.mktemp("run")) for case in chosen}
+        yield {_id(*one): pool.submit(run, *one, tmp_path_factory.mktemp("run")) for one in chosen}
         pool.shutdown(cancel_futures=True)
 
 
+def _id(engine: str, case: Case) -> str:
+    return f"[{engine}-{case.at}-{case.die.__name__}]"
+
+
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.at}-{case.die.__name__}" for case in CASES])
-def test_a_death_costs_nobody_a_message(case: Case, runs: dict[str, Future[None]]) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_death_costs_nobody_a_message(engine: str, case: Case, runs: dict[str, Future[None]]) -> None:
     """Killed at this point and started again, it settles by itself: everybody has one message, nobody two, and no more
     is in doubt than was in flight and a sub-batch."""
-    runs[case.at].result()
+    runs[_id(engine, case)].result()
 
 
-def run(case: Case, folder: Path) -> None:
+def run(engine: str, case: Case, folder: Path) -> None:
     """One case from its start to its verdict."""
-    with Rig(folder) as rig:
+    with Rig(folder, engine=engine) as rig:
         rig.provider.faults(**case.faults)
         case.die(case, rig)
         if case.untouched:

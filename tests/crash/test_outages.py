@@ -10,12 +10,13 @@ import pytest
 
 from tests.crash.instrumented import set_wall_offset
 from tests.crash.node import LOOK_EVERY
-from tests.crash.rig import CONCURRENCY, EVIDENCE_WINDOW, RATE, Rig
+from tests.crash.rig import CONCURRENCY, ENGINES, EVIDENCE_WINDOW, RATE, Rig
 
 #: Shares of requests whose answer is lost: the recipient got it, or not.
 LOST_ANSWERS = {"accept_reset": 0.05, "accept_empty_500": 0.03, "reset": 0.05}
 NO_FAULTS = dict.fromkeys(LOST_ANSWERS, 0)
 HOUR = 3600
+Outage = Callable[[Rig], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -39,11 +40,12 @@ def secret(rig: Rig, value: str) -> None:
     rig.api.call("PATCH", "/api/accounts/main", f'{{"settings":{{"appSecret":"{value}"}}}}'.encode())
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("outage", [provider_keeps_its_webhooks, we_refuse_the_webhooks])
-def test_no_receipts_for_a_while(outage: Callable[[Rig], AbstractContextManager[None]], tmp_path: Path) -> None:
+def test_no_receipts_for_a_while(engine: str, outage: Outage, tmp_path: Path) -> None:
     """Without receipts, what a kill and lost answers left unknown stays unknown for as long as it takes, given or not;
     when the receipts come, all of it settles by them and by the absence of others."""
-    with Rig(tmp_path) as rig:
+    with Rig(tmp_path, engine=engine) as rig:
         server = rig.serve()
         rig.order(300)
         rig.provider.wait_given(60)
@@ -61,11 +63,12 @@ def test_no_receipts_for_a_while(outage: Callable[[Rig], AbstractContextManager[
         assert verdict.clean, verdict
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("outage", [provider_keeps_its_webhooks, we_refuse_the_webhooks])
-def test_no_receipts_and_no_answers(outage: Callable[[Rig], AbstractContextManager[None]], tmp_path: Path) -> None:
+def test_no_receipts_and_no_answers(engine: str, outage: Outage, tmp_path: Path) -> None:
     """One trouble takes receipts and answers alike, while the requests still arrive: nobody is accepted in it whose
     missing receipt could tell, and yet nothing is sent again, for silence proves nothing then."""
-    with Rig(tmp_path) as rig:
+    with Rig(tmp_path, engine=engine) as rig:
         rig.serve()
         rig.order(50)
         rig.settle()
@@ -81,10 +84,11 @@ def test_no_receipts_and_no_answers(outage: Callable[[Rig], AbstractContextManag
         assert verdict.clean, verdict
 
 
-def test_receipts_that_waited_for_a_restart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_receipts_that_waited_for_a_restart(engine: str, tmp_path: Path) -> None:
     """Nobody is there between two starts for longer than the evidence window: what the provider has to tell meanwhile
     is heard before anything is called absent."""
-    with Rig(tmp_path) as rig:
+    with Rig(tmp_path, engine=engine) as rig:
         server = rig.serve()
         rig.order(160)
         rig.provider.wait_given(40)
@@ -109,10 +113,11 @@ def stays_unknown(rig: Rig, number: int) -> None:
         time.sleep(LOOK_EVERY)
 
 
-def test_the_provider_is_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_provider_is_away(engine: str, tmp_path: Path) -> None:
     """The provider's port refuses every connection for a while: that says nothing about a message, so none is in doubt
     and none spends a try; with the provider back all are sent."""
-    with Rig(tmp_path) as rig:
+    with Rig(tmp_path, engine=engine) as rig:
         rig.serve()
         rig.order(50)
         rig.settle()
@@ -131,10 +136,11 @@ def test_the_provider_is_away(tmp_path: Path) -> None:
         assert {message["tries"] for message in rig.ledger(contract)} == {1}
 
 
-def test_the_provider_hangs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_provider_hangs(engine: str, tmp_path: Path) -> None:
     """The provider hangs for less than the evidence window and takes everything late that lay in its sockets, also from
     a server that was killed meanwhile: all of it had become unknown, and none of it is sent again."""
-    with Rig(tmp_path, request_timeout=1, evidence_window=4) as rig:
+    with Rig(tmp_path, engine=engine, request_timeout=1, evidence_window=4) as rig:
         server = rig.serve()
         rig.order(250)
         rig.provider.wait_given(60)
@@ -151,10 +157,11 @@ def test_the_provider_hangs(tmp_path: Path) -> None:
         assert rig.measured_duplicates() == 0
 
 
-def test_a_provider_that_hangs_for_long(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_provider_that_hangs_for_long(engine: str, tmp_path: Path) -> None:
     """It hangs for much longer than the evidence window: nothing is heard from it, so nothing is proven, and what it
     takes late when it goes on has not been sent again."""
-    with Rig(tmp_path, request_timeout=1) as rig:
+    with Rig(tmp_path, engine=engine, request_timeout=1) as rig:
         rig.serve()
         rig.order(150)
         rig.provider.wait_given(40)
@@ -168,12 +175,13 @@ def test_a_provider_that_hangs_for_long(tmp_path: Path) -> None:
         assert verdict.clean, verdict
 
 
-def test_the_wall_clock_jumps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_wall_clock_jumps(engine: str, tmp_path: Path) -> None:
     """While messages are sent, the machine's clock is set an hour forward, a worker dies, and the clock is set two
     hours back: rate, leases, retries and settling go on as if nothing had happened."""
     clock = tmp_path / "wall-offset"
     set_wall_offset(clock, 0)
-    with Rig(tmp_path) as rig:
+    with Rig(tmp_path, engine=engine) as rig:
         server, worker = rig.serve(wall_offset=clock), rig.worker(wall_offset=clock)
         rig.wait_joined(server, worker)
         rig.provider.faults(errors={131000: 0.1}, reset=0.05)

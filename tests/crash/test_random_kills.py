@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.node import Node
-from tests.crash.rig import Rig
+from tests.crash.rig import ENGINES, Rig
 
 #: `CRASH_SEEDS="7 8 9"` runs others.
 SEEDS = [int(seed) for seed in os.environ.get("CRASH_SEEDS", "1").split()]
@@ -19,12 +19,13 @@ FAULTS = {"errors": {131000: 0.1}, "accept_reset": 0.02, "accept_hang": 0.01, "a
 FAULTS |= {"reset": 0.01, "empty_500": 0.02}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_kills_again_and_again(seed: int, tmp_path: Path) -> None:
+def test_kills_again_and_again(engine: str, seed: int, tmp_path: Path) -> None:
     """A server and two workers are killed eight times, singly and together, while four contracts are sent with retries
     and lost answers: everybody gets one message, and nobody who got it is called failed."""
     chance = random.Random(seed)
-    with Rig(tmp_path, seed=seed) as rig:
+    with Rig(tmp_path, engine=engine, seed=seed) as rig:
         nodes = {"server": rig.serve(), "first": rig.worker(), "second": rig.worker()}
         rig.wait_joined(*nodes.values())
         rig.provider.faults(**FAULTS)
@@ -51,12 +52,13 @@ def test_kills_again_and_again(seed: int, tmp_path: Path) -> None:
                 assert message["state"] == "completed", message
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("seed", SEEDS[:1])
-def test_a_crash_loop(seed: int, tmp_path: Path) -> None:
+def test_a_crash_loop(engine: str, seed: int, tmp_path: Path) -> None:
     """Killed within milliseconds of its start, time after time, before it listens and after, a server loses nobody,
     doubles nobody, and leaves no more in doubt than one crash may at each turn."""
     chance = random.Random(seed)
-    with Rig(tmp_path, seed=seed) as rig:
+    with Rig(tmp_path, engine=engine, seed=seed) as rig:
         server = rig.serve()
         rig.order(300)
         rig.provider.wait_given(30)

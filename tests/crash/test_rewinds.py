@@ -32,8 +32,8 @@ def sendonce(rig: Rig, *arguments: str) -> Any:
 def put_back(rig: Rig, copy: Path) -> None:
     """Replace the store's file, as a person does: everything is stopped, and the old log files go."""
     for beside in ("-wal", "-shm"):
-        rig.store.with_name(rig.store.name + beside).unlink(missing_ok=True)
-    shutil.copy(copy, rig.store)
+        rig.file.with_name(rig.file.name + beside).unlink(missing_ok=True)
+    shutil.copy(copy, rig.file)
 
 
 def backup(rig: Rig, copy: Path) -> int:
@@ -44,7 +44,7 @@ def backup(rig: Rig, copy: Path) -> int:
 
 
 def journals(rig: Rig) -> Path:
-    return rig.store.with_name(rig.store.name + ".state")
+    return rig.file.with_name(rig.file.name + ".state")
 
 
 def cut(wal: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_cut_write_ahead_log(tmp_path: Path) -> None:
         rig.wait(lambda seen: seen.completed >= 200, "it is under way")
         rig.kill(server)
         given = rig.provider.given_by_now()
-        cut(rig.store.with_name(rig.store.name + "-wal"))
+        cut(rig.file.with_name(rig.file.name + "-wal"))
         rig.serve()
         report = sendonce(rig, "resume-after-restore", "--dry-run", "--json")
         assert (report["rewind"]["witness"], report["rewind"]["known"]) == ("journal", True)

@@ -4,19 +4,22 @@ import signal
 import threading
 from pathlib import Path
 
+import pytest
+
 from sendonce.cli.http import Api
 from tests.crash.node import until
-from tests.crash.rig import Rig
+from tests.crash.rig import ENGINES, Rig
 
 #: Requests that a stop can catch in the middle of being written.
 ON_THE_WIRE = 2
 DEPLOYS = 4
 
 
-def test_a_stopped_worker_is_overtaken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_stopped_worker_is_overtaken(engine: str, tmp_path: Path) -> None:
     """A worker is stopped beyond its lease, another one takes its messages over, and when it goes on it sends nothing
     that was not on the network before. What was there is a duplicate only if the product says so itself."""
-    with Rig(tmp_path, rate=None, request_timeout=1, lease_seconds=3) as rig:
+    with Rig(tmp_path, engine=engine, rate=None, request_timeout=1, lease_seconds=3) as rig:
         rig.serve("--no-dispatch")
         rig.provider.behave(latency_ms=100)
         stopped = rig.worker()
@@ -40,10 +43,11 @@ def test_a_stopped_worker_is_overtaken(tmp_path: Path) -> None:
         assert not verdict.failed
 
 
-def test_an_ordered_end_leaves_nothing_in_doubt(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_ordered_end_leaves_nothing_in_doubt(engine: str, tmp_path: Path) -> None:
     """SIGTERM to a server and a worker under load: both end with 0, and the store they leave has nobody lost, doubled
     or unknown, before anything is started again."""
-    with Rig(tmp_path) as rig:
+    with Rig(tmp_path, engine=engine) as rig:
         nodes = [rig.serve(), rig.worker()]
         rig.wait_joined(*nodes)
         for _ in range(3):
@@ -90,10 +94,11 @@ class Caller(threading.Thread):
         self.join()
 
 
-def test_a_rolling_deploy_is_not_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_rolling_deploy_is_not_noticed(engine: str, tmp_path: Path) -> None:
     """Four deploys in a row under load, the new instance on the same socket before the old one gets SIGTERM: no call is
     refused or fails, nothing becomes unknown, everybody gets one message."""
-    with Rig(tmp_path, rate=100) as rig:
+    with Rig(tmp_path, engine=engine, rate=100) as rig:
         old = rig.serve()
         callers = [Caller(rig.url, keep=keep) for keep in (False, True)]
         for caller in callers:

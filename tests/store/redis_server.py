@@ -18,20 +18,25 @@ import redis
 _IN_CI = "CI" in os.environ
 
 
-@cache
-def url() -> str:
-    """The URL of the running server. Skips where there is none to run, except in CI."""
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    if program is None:
+def program() -> str:
+    """The server's program. Skips the test where there is none, except in CI."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None:
         if _IN_CI:
             pytest.fail("redis-server is missing")
         pytest.skip("redis-server is missing")
+    return found
+
+
+@cache
+def url() -> str:
+    """The URL of the running server."""
     folder = tempfile.mkdtemp(prefix="sendonce-redis-")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "no", "--dir", folder)
-    server = subprocess.Popen([program, "--port", str(port), *settings], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([program(), "--port", str(port), *settings], stdout=subprocess.DEVNULL)
 
     def end() -> None:
         server.terminate()

@@ -16,6 +16,7 @@ from sendonce.store.journal import Journals
 from sendonce.store.ledger import instances
 from sendonce.store.ledger.inbox import Inbox
 from sendonce.store.ledger.store import LedgerStore
+from sendonce.store.locks import InstanceLocks
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.redis import durability
 from sendonce.store.redis.connection import Connection, translated
@@ -44,7 +45,7 @@ class RedisStore(LedgerStore):
         url: str,
         clock: Clock | None,
         chance: Callable[[], float],
-        state_dir: Path | None,
+        state_dir: Path,
         synced_journal: bool = True,
     ) -> None:
         self._name = _without_password(url)
@@ -56,9 +57,10 @@ class RedisStore(LedgerStore):
             connection = Connection(url)
             store = _begin(connection)
             self._offset = _offset(connection, self._clock, of_server=clock is None)
-        self._journals = None
-        if state_dir is not None:
-            self._journals = Journals(state_dir, store, self.instance, "", synced=synced_journal)
+        self._journals = Journals(state_dir, store, self.instance, "", synced=synced_journal)
+        self._locks = InstanceLocks(state_dir / f"{store}.instances")
+        self._locks.take(self.instance)
+        self._dead_here: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self._committed = asyncio.Event()
         self._seen = -1
@@ -93,6 +95,7 @@ class RedisStore(LedgerStore):
         await self._readers.close()
         await self._windows.close()
         self._connection.close()
+        self._locks.drop(self.instance)
 
     async def now(self) -> int:
         """See `Store.now`."""
@@ -112,7 +115,13 @@ class RedisStore(LedgerStore):
 
     async def expire(self, limit: int = 20) -> Expired:
         """See `Store.expire`."""
-        return await self._run(_take_over, limit)
+        return await self._run(_take_over, self._died_here, limit)
+
+    def _died_here(self, instance: str) -> bool:
+        """It ran on this machine, and the kernel dropped its lock."""
+        if self._locks.knows(instance) and self._locks.is_dead(instance):
+            self._dead_here.add(instance)
+        return instance in self._dead_here
 
     async def changed(self, timeout: float) -> bool:
         """See `Store.changed`."""
@@ -210,11 +219,11 @@ def _commits(tx: RedisTransaction) -> int:
     return tx.history.moment().commit
 
 
-def _take_over(tx: RedisTransaction, limit: int) -> Expired:
+def _take_over(tx: RedisTransaction, died_here: Callable[[str], bool], limit: int) -> Expired:
     """On another machine nobody can tell a dead process from one that is not heard: its leases run out first."""
     silent = {one.id for one in tx.instances.all() if one.seen_at < tx.now - SILENCE}
     holding = {lease.instance for lease in tx.leases.all() if lease.expires_at > tx.now}
-    return instances.take_over(tx, lambda id_: id_ in silent - holding, limit)
+    return instances.take_over(tx, lambda id_: id_ in silent - holding or died_here(id_), limit)
 
 
 def _alive(tx: RedisTransaction) -> list[Instance]:

@@ -16,11 +16,11 @@ from sendonce.store.journal import Journals
 from sendonce.store.ledger import instances
 from sendonce.store.ledger.inbox import Inbox
 from sendonce.store.ledger.store import LedgerStore
+from sendonce.store.locks import InstanceLocks, beside
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.sqlite import clock, copy, verify
 from sendonce.store.sqlite.connection import check_folder, check_ours, check_sqlite, connect, migrate, translated
 from sendonce.store.sqlite.history import SQL as HISTORY_SQL
-from sendonce.store.sqlite.locks import InstanceLocks
 from sendonce.store.sqlite.reader import THREADS, Readers
 from sendonce.store.sqlite.restore import check_restored
 from sendonce.store.sqlite.transaction import SqliteTransaction
@@ -49,7 +49,7 @@ class SqliteStore(LedgerStore):
         self._temporary = temporary
         self.instance = secrets.token_hex(8)
         self._webhooks = False
-        self._locks = InstanceLocks(path)
+        self._locks = InstanceLocks(beside(path))
         check_folder(path)
         # From here on whoever restores sees this process, or is seen by it.
         self._locks.take(self.instance)

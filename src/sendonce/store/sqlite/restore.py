@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 
 from sendonce.domain.errors import InvalidInput, StoreUnusable
+from sendonce.store.locks import InstanceLocks, beside
 from sendonce.store.sqlite.connection import check_ours
 from sendonce.store.sqlite.copy import sync, write_copy
-from sendonce.store.sqlite.locks import InstanceLocks
 
 
 def restore(store: Path, file: Path, wall: int) -> Path | None:
@@ -33,7 +33,7 @@ def restore(store: Path, file: Path, wall: int) -> Path | None:
         resumed = marker.exists()
         if not resumed:
             _mark(marker, _free_name(store, wall))
-        if InstanceLocks(store).any_alive():
+        if InstanceLocks(beside(store)).any_alive():
             if not resumed:
                 marker.unlink()
             raise InvalidInput("store", f"a process is running on {store}; stop it first.")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from sendonce.store.sqlite.locks import InstanceLocks
+from sendonce.store.locks import InstanceLocks, beside
 
 
 def test_a_held_lock_is_a_life(tmp_path: Path) -> None:
     """An instance lives while it holds its lock, seen from any other process of the same database."""
-    one, other = InstanceLocks(tmp_path / "x.db"), InstanceLocks(tmp_path / "x.db")
+    one, other = InstanceLocks(beside(tmp_path / "x.db")), InstanceLocks(beside(tmp_path / "x.db"))
     one.take("a")
     assert not other.is_dead("a")
     one.drop("a")
@@ -19,7 +19,7 @@ def test_a_link_leads_to_the_same_locks(tmp_path: Path) -> None:
     (tmp_path / "x.db").touch()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "link.db").symlink_to(tmp_path / "x.db")
-    one, other = InstanceLocks(tmp_path / "x.db"), InstanceLocks(tmp_path / "elsewhere" / "link.db")
+    one, other = InstanceLocks(beside(tmp_path / "x.db")), InstanceLocks(beside(tmp_path / "elsewhere" / "link.db"))
     one.take("a")
     other.take("b")
     assert not other.is_dead("a")

@@ -1,7 +1,7 @@
 """File locks by which instances on one machine know at once that another one is dead.
 
-Each instance holds a lock on a file of its own beside the database; the kernel drops it with the process, however it
-ends. A stopped process (SIGSTOP) keeps its lock: there the lease's time decides.
+Each instance holds a lock on a file of its own, in a folder that belongs to the store; the kernel drops it with the
+process, however it ends. A stopped process (SIGSTOP) keeps its lock: there the lease's time decides.
 """
 
 import fcntl
@@ -10,18 +10,17 @@ from pathlib import Path
 
 
 class InstanceLocks:
-    """The folder `<database>.instances/`: one locked file per living instance."""
+    """A folder with one locked file per living instance on this machine."""
 
-    def __init__(self, database: Path) -> None:
-        real = database.resolve()  # by whatever link a process came to it
-        self._folder = real.with_name(real.name + ".instances")
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._held: dict[str, int] = {}
 
     def take(self, instance: str) -> None:
         """Hold the instance's lock until `drop` or the end of the process."""
         if instance in self._held:
             return
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while True:
             fd = os.open(self._folder / instance, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -46,6 +45,10 @@ class InstanceLocks:
         """Some instance holds its lock."""
         return self._folder.is_dir() and not all(self.is_dead(name) for name in os.listdir(self._folder))
 
+    def knows(self, instance: str) -> bool:
+        """It ran on this machine, and nobody found it dead yet."""
+        return (self._folder / instance).exists()
+
     def is_dead(self, instance: str) -> bool:
         """True when nobody holds the instance's lock. Removes the file of a dead one."""
         if instance in self._held:
@@ -63,3 +66,9 @@ class InstanceLocks:
             return True
         finally:
             os.close(fd)
+
+
+def beside(database: Path) -> Path:
+    """The folder of a database's instances, by whatever link a process came to it."""
+    real = database.resolve()
+    return real.with_name(real.name + ".instances")
