@@ -98,6 +98,23 @@ class Since(msgspec.Struct):
         return sum(high - low + 1 for low, high in ranges) + outside
 
 
+def together(parts: Sequence[Since]) -> Since:
+    """What several journals know, each of its own machine. None of them says that it is whole."""
+    found = Since(max((part.last for part in parts), default=0))
+    for part in parts:
+        found.lost |= part.lost
+        for contract, attempts in part.attempts.items():
+            latest = found.attempts.setdefault(contract, {})
+            for seq, attempt in attempts.items():
+                latest[seq] = max(latest.get(seq, 0), attempt)
+    for contract in {one for part in parts for one in part.ranges}:
+        ranges = _Ranges()
+        for low, high in (each for part in parts for each in part.ranges.get(contract, ())):
+            ranges.add(low, high)
+        found.ranges[contract] = ranges.merged()
+    return found
+
+
 class Journals:
     """The journals of one store in a state directory: those of earlier processes to read, and our own to write. `boot`
     names this run of the machine: what it wrote and did not close may be lost when the power fails, unless each line is

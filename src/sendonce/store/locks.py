@@ -6,6 +6,7 @@ process, however it ends. A stopped process (SIGSTOP) keeps its lock: there the 
 
 import fcntl
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 
@@ -45,12 +46,23 @@ class InstanceLocks:
         """Some instance holds its lock."""
         return self._folder.is_dir() and not all(self.is_dead(name) for name in os.listdir(self._folder))
 
+    def living(self) -> set[str]:
+        """Who holds a lock."""
+        return {one for one in os.listdir(self._folder) if self.is_held(one)} if self._folder.is_dir() else set()
+
     def knows(self, instance: str) -> bool:
-        """It ran on this machine, and nobody found it dead yet."""
+        """It ran on this machine, and its file was not removed yet."""
         return (self._folder / instance).exists()
+
+    def is_held(self, instance: str) -> bool:
+        """Somebody holds the instance's lock."""
+        return not self._look(instance, remove=False)
 
     def is_dead(self, instance: str) -> bool:
         """True when nobody holds the instance's lock. Removes the file of a dead one."""
+        return self._look(instance, remove=True)
+
+    def _look(self, instance: str, remove: bool) -> bool:
         if instance in self._held:
             return False
         try:
@@ -62,10 +74,17 @@ class InstanceLocks:
         except BlockingIOError:
             return False
         else:
-            (self._folder / instance).unlink(missing_ok=True)
+            if remove:
+                (self._folder / instance).unlink(missing_ok=True)
             return True
         finally:
             os.close(fd)
+
+    def tidy(self, kept: Collection[str]) -> None:
+        """Remove the files of dead instances but these."""
+        for one in os.listdir(self._folder) if self._folder.is_dir() else ():
+            if one not in kept:
+                self.is_dead(one)
 
 
 def beside(database: Path) -> Path:

@@ -71,14 +71,23 @@ def notice(tx: Transaction, found: Standing, since: Since) -> bool:
     now = standing(tx).moment
     if now.branch != found.moment.branch or now.commit < found.moment.commit:
         return False
+    lost(tx, Witness.COPY if found.copied else Witness.JOURNAL, since)
+    tx.history.forget_copy()
+    return True
+
+
+def lost(tx: Transaction, witness: Witness, since: Since, goes_on: bool = False) -> None:
+    """History was lost, and this is what is known of it. With `goes_on` the contracts go on by themselves when that is
+    marked, for what is known is all."""
     # Its leases are those of processes that know another future of it.
     for lease in tx.leases.all():
         leases.end(tx, lease, "crash")
-    _freeze(tx, Witness.COPY if found.copied else Witness.JOURNAL, since)
+    _freeze(tx, witness, since)
     for branch, fork in since.lost.items():
         tx.history.lose(branch, fork)
-    tx.history.forget_copy()
-    return True
+    for one in _standing_still(tx) if goes_on else ():
+        if one.state is ContractState.PAUSED and not tx.plans.pending("thaw", one.no):
+            plan_thaw(tx, one.no)
 
 
 def restored(tx: Transaction) -> int:

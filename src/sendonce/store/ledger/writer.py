@@ -35,16 +35,27 @@ RETRY_EVERY = 0.1
 LONGEST_HOLD = 10.0
 
 
-class Mutation:
-    __slots__ = ("args", "error", "future", "loop", "operation", "result")
+class Step:
+    """An operation to run in a transaction, and what came of it."""
 
-    def __init__(self, operation: Callable[..., Any], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = ("args", "error", "operation", "result")
+
+    def __init__(self, operation: Callable[..., Any], *args: Any) -> None:
         self.operation = operation
         self.args = args
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.error: BaseException | None = None
+
+
+class Mutation(Step):
+    """One that a caller awaits."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, operation: Callable[..., Any], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(operation, *args)
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
 
     def resolve(self) -> None:
         if self.future.cancelled():
@@ -195,7 +206,7 @@ class Writer(ABC):
             if self._journals is not None:
                 self._journals.begin(moment)
 
-    def _apply(self, mutation: Mutation, alone: bool) -> list[Started]:
+    def _apply(self, mutation: Step, alone: bool) -> list[Started]:
         """Run one mutation; answers what it declared started. What the mutation itself raises is kept for its caller;
         trouble of the store is raised, for it fails the whole group."""
         mark = None if alone else self._mark()

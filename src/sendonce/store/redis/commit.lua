@@ -5,16 +5,18 @@
 --       last            the token of its commit before, or nothing: a store without it has lost history
 --       branch, commit  the last that this process knows of; a store behind it has lost history
 --       wall            now in milliseconds
+--       run, calls      the server's run that this process talks to; `1` for what a roll call commits, which is all that
+--                       can be committed while one is open
 --       checks          how many, then for each: key (counts in KEYS), command, number of arguments, arguments, number of
 --                       values expected (0 for one whole number, then that), and these: `+value`, or `-` for absent
 --       writes          how many, then for each: key, command, number of arguments, arguments
 --       books           how many, then for each contract: its facts, its counters, the sets of contracts that wait, are
 --                       active, paused, completed (all as keys), number of changes, and these: counter, difference
 --
--- Answers {"done", commit, branch, fork}, {"changed"} when something relied on is not true any more, or {"behind"} when
--- the store has lost history. The work is what the transaction touched, whatever the backlog.
+-- Answers {"done", commit, branch, fork}; {"changed"} when something relied on is not true any more; {"behind"} when the
+-- store has lost history; {"gone"} when there is no store; {"calling"} when there is a roll call, or has to be. The work is what the transaction touched, whatever the backlog.
 
-local at = 6
+local at = 8
 local function number()
   at = at + 1
   return tonumber(ARGV[at])
@@ -33,11 +35,15 @@ end
 local call = redis.call
 local WAITING, ACTIVE, PAUSED, COMPLETED = '2', '3', '4', '5'
 
-local history = call('HMGET', KEYS[1], 'branch', 'commits', 'fork', ARGV[1])
+local history = call('HMGET', KEYS[1], 'branch', 'commits', 'fork', ARGV[1], 'run', 'calling')
+if not history[1] then return {'gone'} end
 local commits = tonumber(history[2])
 if history[4] == ARGV[2] then return {'done', commits, history[1], tonumber(history[3])} end
-if ARGV[3] ~= '' and history[4] ~= ARGV[3] then return {'behind'} end
-if history[1] == ARGV[4] and commits < tonumber(ARGV[5]) then return {'behind'} end
+if ARGV[8] ~= '1' then
+  if history[5] ~= ARGV[7] or history[6] then return {'calling'} end
+  if ARGV[3] ~= '' and history[4] ~= ARGV[3] then return {'behind'} end
+  if history[1] == ARGV[4] and commits < tonumber(ARGV[5]) then return {'behind'} end
+end
 
 for _ = 1, number() do
   local key, command = KEYS[number()], text()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
+import msgspec
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -14,6 +15,19 @@ from sendonce.domain.errors import StoreBusy, StoreError, StoreFull, StoreUnusab
 #: Seconds after which a server that does not answer counts as away.
 ANSWER_TIMEOUT, CONNECT_TIMEOUT = 5.0, 2.0
 _COMMIT = resources.files(__package__).joinpath("commit.lua").read_text()
+
+
+class StoreAway(StoreError):
+    """The server does not answer; nothing was written."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run of a server: from its start to its end. It `syncs` each commit before it answers, or it was `promoted`
+    from a replica."""
+
+    id: str
+    syncs: bool
+    promoted: bool
 
 
 class Connection:
@@ -30,6 +44,7 @@ class Connection:
             protocol=3,
         )
         self._sha = ""
+        self._run: Run | None = None
 
     def ask(self, *command: Any) -> Any:
         """See `Server.ask`."""
@@ -40,14 +55,18 @@ class Connection:
         if not commands:
             return []
         connection: Any = self._redis.connection
-        connection.send_packed_command(connection.pack_commands(commands))
         answers: list[Any] = []
         failed: redis.ResponseError | None = None
-        for _ in commands:  # all of them, for what is not read would answer the next question
-            try:
-                answers.append(connection.read_response())
-            except redis.ResponseError as error:
-                failed = failed or error
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            for _ in commands:  # all of them, for what is not read would answer the next question
+                try:
+                    answers.append(connection.read_response())
+                except redis.ResponseError as error:
+                    failed = failed or error
+        except (redis.ConnectionError, redis.TimeoutError, OSError):
+            self.again()
+            raise
         if failed is not None:
             raise failed
         return answers
@@ -62,13 +81,38 @@ class Connection:
             answer = self.ask("EVAL", _COMMIT, len(keys), *keys, *arguments)
         return answer
 
+    def run(self) -> Run:
+        """The run of the server that this connection leads to."""
+        if self._run is None:
+            info = information(self)
+            self._run = Run(info["run_id"], fsync(self) == "always", not info["master_replid2"].startswith("000000"))
+        return self._run
+
     def again(self) -> None:
         """Drop the connection; the next question makes a new one."""
         connection: Any = self._redis.connection
         connection.disconnect()
+        self._run = None
 
     def close(self) -> None:
         self._redis.close()
+
+
+def information(connection: Connection) -> dict[str, str]:
+    """What INFO says."""
+    answer = connection.ask("INFO")
+    text = answer.decode() if isinstance(answer, bytes) else str(answer)
+    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+    return {name: value for name, _, value in pairs}
+
+
+def fsync(connection: Connection) -> str | None:
+    """The server's `appendfsync`; None where it may not be asked, on a managed server or by this user."""
+    try:
+        found = connection.ask("CONFIG", "GET", "appendfsync")
+    except redis.ResponseError:
+        return None
+    return {name.decode(): value.decode() for name, value in found.items()}.get("appendfsync")
 
 
 _REFUSED = (
@@ -90,4 +134,4 @@ def translated(name: str) -> Iterator[None]:
     except redis.exceptions.BusyLoadingError as error:
         raise StoreBusy(f"{name} is loading its data; nothing was written.") from error
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
-        raise StoreError(f"{name} cannot be reached ({error}); nothing was written.") from error
+        raise StoreAway(f"{name} cannot be reached ({error}); nothing was written.") from error

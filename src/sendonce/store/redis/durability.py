@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import msgspec
-import redis
 
-from sendonce.store.redis.connection import Connection
+from sendonce.store.redis.connection import Connection, fsync, information
 
 #: The first with everything that is used here.
 OLDEST = (6, 2)
@@ -21,7 +20,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 def examine(connection: Connection) -> list[Finding]:
     """Look at version, role, append-only file and eviction. Nothing is found where all is well."""
-    info = _info(connection)
+    info = information(connection)
     version = info.get("redis_version", "0")
     found = []
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
@@ -36,7 +35,7 @@ def examine(connection: Connection) -> list[Finding]:
     if policy not in (None, "noeviction"):
         sentence = f"it deletes data when its memory is full ({policy}): set `maxmemory-policy noeviction`."
         found.append(Finding("maxmemory-policy", True, sentence))
-    sync = _fsync(connection)
+    sync = fsync(connection)
     if sync != "always":
         said = "how often it syncs cannot be asked (CONFIG is not allowed)" if sync is None else f"`appendfsync {sync}`"
         found.append(
@@ -53,18 +52,3 @@ def examine(connection: Connection) -> list[Finding]:
 def syncs_each_commit(found: Sequence[Finding]) -> bool:
     """An answered commit survives a power failure."""
     return all(finding.word != "appendfsync" for finding in found)
-
-
-def _info(connection: Connection) -> dict[str, str]:
-    answer = connection.ask("INFO")
-    text = answer.decode() if isinstance(answer, bytes) else str(answer)
-    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
-    return {name: value for name, _, value in pairs}
-
-
-def _fsync(connection: Connection) -> str | None:
-    try:
-        found = connection.ask("CONFIG", "GET", "appendfsync")
-    except redis.ResponseError:  # a managed server, or a user without the right
-        return None
-    return {name.decode(): value.decode() for name, value in found.items()}.get("appendfsync")

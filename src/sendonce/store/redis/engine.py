@@ -35,6 +35,8 @@ T = TypeVar("T")
 LOOK_EVERY = 0.1
 #: An instance that was not seen for this long, in milliseconds, and has no lease any more, is dead.
 SILENCE = 15_000
+#: A server that syncs each second has surely written down what it was told so many seconds ago.
+WRITTEN_AFTER = 2.0
 
 
 class RedisStore(LedgerStore):
@@ -46,21 +48,21 @@ class RedisStore(LedgerStore):
         clock: Clock | None,
         chance: Callable[[], float],
         state_dir: Path,
-        synced_journal: bool = True,
+        syncs: bool = False,
     ) -> None:
         self._name = _without_password(url)
         self._clock = clock or SystemClock()
         self._chance = chance
         self.instance = secrets.token_hex(8)
         self._webhooks = False
+        self._syncs = syncs
         with translated(self._name):
             connection = Connection(url)
             store = _begin(connection)
             self._offset = _offset(connection, self._clock, of_server=clock is None)
-        self._journals = Journals(state_dir, store, self.instance, "", synced=synced_journal)
+        journals = Journals(state_dir, store, self.instance, "", synced=not syncs)
+        self._journals = journals
         self._locks = InstanceLocks(state_dir / f"{store}.instances")
-        self._locks.take(self.instance)
-        self._dead_here: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self._committed = asyncio.Event()
         self._seen = -1
@@ -68,7 +70,7 @@ class RedisStore(LedgerStore):
         with translated(self._name):
             known = transaction.history.moment()
         self._connection = connection
-        self._writer = RedisWriter(connection, self._name, transaction, self._journals, self._on_commit, known)
+        self._writer = RedisWriter(connection, self._name, transaction, journals, self._locks, self._on_commit, known)
         self._inbox = Inbox(self._writer)
         self._readers = Readers(url, self._name, self._make, THREADS)
         # Windows have a reader of their own: no person's search may hold up the sending.
@@ -107,7 +109,18 @@ class RedisStore(LedgerStore):
         await self.notice()
         if self._journals is not None:
             self._journals.tidy()
-        await self._run(instances.join, msgspec.structs.replace(instance, id=self.instance))
+        self._locks.take(self.instance)
+        others = await self._run(_join, msgspec.structs.replace(instance, id=self.instance))
+        await self._be_known(others)
+
+    async def _be_known(self, others: list[str]) -> None:
+        """A roll call asks those that the server remembers. It might forget a process that has just joined, but not
+        another one on this machine, which would answer for it: where there is none, wait until it is written down."""
+        on_this_machine = [one for one in others if self._locks.knows(one)]
+        self._locks.tidy([*others, self.instance])
+        if others and not on_this_machine and not self._syncs:
+            log.info("joining", seconds=WRITTEN_AFTER, note="Another machine's processes are there already.")
+            await asyncio.sleep(WRITTEN_AFTER)
 
     async def beat(self) -> None:
         """See `Store.beat`."""
@@ -119,9 +132,7 @@ class RedisStore(LedgerStore):
 
     def _died_here(self, instance: str) -> bool:
         """It ran on this machine, and the kernel dropped its lock."""
-        if self._locks.knows(instance) and self._locks.is_dead(instance):
-            self._dead_here.add(instance)
-        return instance in self._dead_here
+        return self._locks.knows(instance) and not self._locks.is_held(instance)
 
     async def changed(self, timeout: float) -> bool:
         """See `Store.changed`."""
@@ -215,6 +226,13 @@ def _offset(connection: Connection, clock: Clock, of_server: bool) -> int:
     return int(connection.ask("HGET", HISTORY, "offset"))
 
 
+def _join(tx: RedisTransaction, instance: Instance) -> list[str]:
+    """Answers who is there already."""
+    others = tx.instances.others(instance.id)
+    instances.join(tx, instance)
+    return others
+
+
 def _commits(tx: RedisTransaction) -> int:
     return tx.history.moment().commit
 
@@ -255,5 +273,5 @@ def open_redis(
     if not create and not there:
         raise SettingsError(f"store: there is no store on {name}.")
     # A server that does not sync each commit can lose the last ones with the power: then the journals must not.
-    synced = not durability.syncs_each_commit(found)
-    return RedisStore(url, clock, chance, state_dir or Path("sendonce.state"), synced)
+    syncs = durability.syncs_each_commit(found)
+    return RedisStore(url, clock, chance, state_dir or Path("sendonce.state"), syncs)

@@ -1,7 +1,9 @@
 """The key map. All keys share one hash tag, so that a cluster keeps them together.
 
-{sendonce}:history                  hash    branch, fork, commits, store, last_seen; numbers given so far: `…_no`;
+{sendonce}:history                  hash    branch, fork, commits, store, last_seen; the server's run, whether it syncs
+                                            each commit, `calling` during a roll call; numbers given so far: `…_no`;
                                             the last commit of each writer
+{sendonce}:call                     hash    while a roll call is open: what is asked, of whom, and what was answered
 {sendonce}:branches                 hash    branches that led here or are lost: id → fork
 {sendonce}:meta                     hash    single values
 {sendonce}:tally                    hash    messages by state over all contracts
@@ -45,7 +47,7 @@
 """
 
 PREFIX = "{sendonce}:"
-HISTORY, TALLY = f"{PREFIX}history", f"{PREFIX}tally"
+HISTORY, TALLY, CALL = f"{PREFIX}history", f"{PREFIX}tally", f"{PREFIX}call"
 
 #: Rows of messages that share a hash: as many as Redis keeps packed.
 ROWS = 128

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import redis
+
 from sendonce.store.redis.connection import Connection, translated
 from sendonce.store.redis.draft import Draft
 from sendonce.store.redis.transaction import RedisTransaction
@@ -39,15 +41,16 @@ class Readers:
                 self._opened.append(connection)
                 found = (connection, self._make(Draft(connection)))
                 self._local.found = found
-            connection, transaction = found
-            transaction.draft.clear()
-            transaction.forget()
             try:
-                with transaction:
-                    return query(transaction, *args)
-            except OSError:
-                connection.again()
-                raise
+                return self._ask(found[1], query, args)
+            except redis.ConnectionError:  # the server may have come back since this connection was used last
+                return self._ask(found[1], query, args)
+
+    def _ask(self, transaction: RedisTransaction, query: Callable[..., T], args: tuple[Any, ...]) -> T:
+        transaction.draft.clear()
+        transaction.forget()
+        with transaction:
+            return query(transaction, *args)
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)

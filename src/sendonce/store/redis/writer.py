@@ -1,23 +1,28 @@
-"""Transactions on the server: run on a draft, compared and committed by one script, run again if something changed."""
+"""Transactions on the server: run on a draft, compared and committed by one script, run again if something changed.
+
+While the server is away, or a roll call is open, callers are held for a while; whoever waits for longer is told so.
+"""
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
 
-from sendonce.domain.errors import StoreError, StoreInDoubt
+from sendonce.domain.errors import StoreBusy, StoreError, StoreFull, StoreInDoubt, StoreUnusable
 from sendonce.store.journal import Journals, Moment, Started
-from sendonce.store.ledger.writer import Mutation, Writer
-from sendonce.store.redis.connection import Connection, translated
+from sendonce.store.ledger.writer import LONGEST_HOLD, Mutation, Step, Writer
+from sendonce.store.locks import InstanceLocks
+from sendonce.store.redis.connection import Connection, StoreAway, translated
 from sendonce.store.redis.keys import HISTORY, key
+from sendonce.store.redis.rollcall import RollCall
 from sendonce.store.redis.transaction import RedisTransaction
 
 #: A transaction that others keep changing under its feet is run this often before it is given up.
 _RUNS = 200
-#: A commit whose answer is lost is asked for again for this long, in seconds; each time after a pause.
-_ASK_AGAIN, _PAUSE = 10.0, 0.05
+#: Pauses before a server that is away is asked again, in seconds: the first, and the longest.
+_PAUSES = 0.05, 0.25
 
 
 class LostHistory(StoreError):
@@ -34,7 +39,8 @@ class RedisWriter(Writer):
         connection: Connection,
         name: str,
         transaction: RedisTransaction,
-        journals: Journals | None,
+        journals: Journals,
+        locks: InstanceLocks,
         on_commit: Callable[[], None],
         known: Moment,
     ) -> None:
@@ -44,33 +50,58 @@ class RedisWriter(Writer):
         self.known = known
         self._id = f"writer:{transaction.instance}"
         self._last = ""
+        self._roll_call = RollCall(transaction.instance, journals, locks, self._step)
         super().__init__(transaction, journals, on_commit)
 
     def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Started]]:
+        pauses = _Pauses()
+        while True:
+            try:
+                return self._attempt(group)
+            except (StoreAway, StoreBusy):
+                if pauses.over:
+                    raise
+            pauses.pause()
+
+    def _attempt(self, group: Sequence[Step], calls: bool = False) -> tuple[Moment | None, list[Started]]:
+        """Run it until nothing interferes. `calls` for a step of a roll call."""
         for _ in range(_RUNS):
             started: list[Started] = []
             with translated(self._name):
                 self._draft.clear()
+                for mutation in group:
+                    mutation.error = None
                 error = self._run_all(group, started)
-                answer = self._submit() if self._draft.changes_something or error is not None else None
-            if answer is None:
-                return None, started
+                answer = self._submit(calls) if self._draft.changes_something or error is not None else None
             match answer:
+                case None:
+                    return None, started
                 case [b"done", commit, branch, fork]:
                     if error is not None:
                         raise error
                     self.known = Moment(commit, branch.decode(), int(fork or 0))
                     return self.known, started
-                case [b"behind", *_]:
+                case [b"behind"]:
                     # Asked again it is taken as it is: by then somebody has looked at what was lost.
                     self._last, self.known = "", Moment(0, "", 0)
                     raise LostHistory(f"{self._name} has lost history.")
+                case [b"gone"]:
+                    raise StoreUnusable(f"{self._name}: the store is not there any more; put its data back.")
+                case [b"calling"]:
+                    with translated(self._name):
+                        run = self._connection.run()
+                    self._roll_call.attend(run)
             self._transaction.forget()
-            for mutation in group:
-                mutation.error = None
         raise StoreError(f"{self._name}: others changed the same again and again; nothing was written.")
 
-    def _run_all(self, group: list[Mutation], started: list[Started]) -> BaseException | None:
+    def _step(self, operation: Callable[..., Any]) -> Any:
+        step = Step(operation)
+        moment, _ = self._attempt([step], calls=True)
+        if moment is not None and not self._note(moment, []):
+            raise StoreFull("The journal in the state directory cannot be written: free some space or mend it.")
+        return step.result
+
+    def _run_all(self, group: Sequence[Step], started: list[Started]) -> BaseException | None:
         """Run the mutations. One that is alone and raises leaves nothing to write, but what it saw has to be true."""
         try:
             for mutation in group:
@@ -82,7 +113,7 @@ class RedisWriter(Writer):
             return error
         return None
 
-    def _submit(self) -> list[Any]:
+    def _submit(self, calls: bool) -> list[Any]:
         keys: dict[str, int] = {HISTORY: 1}
 
         def number(name: str) -> int:
@@ -92,7 +123,7 @@ class RedisWriter(Writer):
         branch, fork = self._draft.fields(HISTORY, ["branch", "fork"])
         token = secrets.token_hex(8)
         arguments: list[Any] = [self._id, token, self._last, self.known.branch, self.known.commit]
-        arguments.append(self._transaction.wall)
+        arguments += (self._transaction.wall, self._connection.run().id, "1" if calls else "")
         checks = list(self._draft.checks())
         arguments.append(len(checks))
         for name, command, some, expected in checks:
@@ -119,21 +150,20 @@ class RedisWriter(Writer):
 
     def _ask_for(self, keys: list[str], arguments: list[Any]) -> list[Any]:
         """Commit. Where the answer is lost, ask again: the script knows whether it is done."""
-        until = time.monotonic() + _ASK_AGAIN
+        pauses = _Pauses()
         asked = False
         while True:
             try:
                 return self._connection.commit(keys, arguments)
             except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
-                self._connection.again()
                 asked = asked or not isinstance(error, ConnectionRefusedError)
-                if time.monotonic() > until:
+                if pauses.over:
                     if asked:
                         raise StoreInDoubt(
                             f"It is not known whether this is done: {self._name} is away ({error})."
                         ) from error
                     raise
-                time.sleep(_PAUSE)
+            pauses.pause()
 
     def _mark(self) -> object:
         return self._draft.mark()
@@ -144,3 +174,19 @@ class RedisWriter(Writer):
 
     def _keep(self, mark: object) -> None:
         return None
+
+
+class _Pauses:
+    """Between two tries to reach a server that is away; over when nobody is held any longer."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + LONGEST_HOLD
+        self._next, self._longest = _PAUSES
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() > self._until
+
+    def pause(self) -> None:
+        time.sleep(self._next)
+        self._next = min(2 * self._next, self._longest)

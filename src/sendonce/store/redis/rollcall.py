@@ -1,0 +1,160 @@
+"""The roll call: after a server was restarted or replaced, each process says what it did last, before anybody goes on.
+
+A server that does not sync each commit, or a replica that took its place, may have lost the last ones, and nobody else
+may know of them than the process that made them. So the first process that meets a new run of the server opens a roll
+call, and from then on nothing is committed until every process that was alive has told what its journals hold beyond
+the server's last commit. A process that died is spoken for by one on its machine, which has the same journals.
+
+Mostly nothing was lost, and it takes some milliseconds. If something was, what was started in it is marked as such, and
+the contracts go on by themselves. Who is not heard within `PATIENCE` may have started anything: then all contracts
+stand still until a person says `resume-after-restore`.
+"""
+
+import secrets
+from collections.abc import Callable, Collection
+from typing import Any
+
+import msgspec
+import structlog
+
+from sendonce.domain.errors import StoreBusy
+from sendonce.domain.rewind import Witness
+from sendonce.store.journal import Journals, Moment, Since, together
+from sendonce.store.ledger import rewinds
+from sendonce.store.locks import InstanceLocks
+from sendonce.store.redis.connection import Run
+from sendonce.store.redis.keys import CALL, HISTORY
+from sendonce.store.redis.packing import pack, unpack
+from sendonce.store.redis.transaction import RedisTransaction
+
+log = structlog.get_logger(__name__)
+
+#: Milliseconds that a process has to answer; it may have to be started again with its machine.
+PATIENCE = 30_000
+#: Who beat within so many milliseconds of the last beat of all may have committed something that was lost.
+RECENT = 15_000
+#: A journal that tells more than so many bytes is not brought together with others.
+LARGEST_REPORT = 32 * 2**20
+
+_SINCE = msgspec.msgpack.Decoder(Since)
+_TOLD, _TOO_LONG = "told:", b"?"
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is asked: what do you know beyond these moments of the store? `silent` have not answered yet."""
+
+    moments: list[Moment]
+    silent: frozenset[str]
+
+
+class RollCall:
+    """Takes part in roll calls for one process, in its writer's thread. `step` commits a function of a transaction
+    while others cannot commit."""
+
+    def __init__(
+        self, instance: str, journals: Journals, locks: InstanceLocks, step: Callable[[Callable[..., Any]], Any]
+    ) -> None:
+        self._instance = instance
+        self._journals = journals
+        self._locks = locks
+        self._step = step
+
+    def attend(self, run: Run) -> None:
+        """Open a roll call if this is a new run of the server, answer, and close it if all have answered. StoreBusy
+        while others have not."""
+        question: Question | None = self._step(lambda tx: _begin(tx, run))
+        if question is None:
+            return
+        dead = {one for one in question.silent if self._locks.knows(one) and not self._locks.is_held(one)}
+        if self._instance in question.silent or dead:
+            told = [(moment, self._journals.since(moment)) for moment in question.moments]
+            news = together([since for moment, since in told if since.last > moment.commit or since.lost])
+            self._step(lambda tx: self._report(tx, news, dead))
+        missing: str = self._step(_close)
+        if missing:
+            raise StoreBusy(f"The server was restarted, and it is not known yet what was sent last by {missing}.")
+
+    def _report(self, tx: RedisTransaction, told: Since, dead: Collection[str]) -> None:
+        """Answer, and see to it that those are waited for who live on this machine, for all may share what is lost."""
+        if tx.draft.get(CALL, "expected") is None:
+            return  # it was closed meanwhile
+        encoded = msgspec.msgpack.encode(told) if told.last or told.lost else b""
+        answers = dict.fromkeys(map(_told, dead), b"")
+        answers[_told(self._instance)] = encoded if len(encoded) <= LARGEST_REPORT else _TOO_LONG
+        tx.draft.put(CALL, answers)
+        _expect(tx, _expected(tx) | self._locks.living() | {self._instance})
+
+
+def _begin(tx: RedisTransaction, run: Run) -> Question | None:
+    """Note a new run of the server, and what has to be asked because of it."""
+    known, synced, calling = tx.draft.fields(HISTORY, ["run", "synced", "calling"])
+    if known != run.id.encode():
+        tx.draft.put(HISTORY, {"run": run.id.encode(), "synced": b"1" if run.syncs else None})
+        if calling is not None or not (known is None or (synced is not None and not run.promoted)):
+            _open(tx)
+            calling = b"1"
+    if calling is None:
+        return None
+    now = tx.history.moment()
+    asked = msgspec.msgpack.decode(tx.draft.get(CALL, "moments") or b"\x90", type=list[tuple[int, str, int]])
+    branches = now.before | {now.branch}
+    expected = sorted(_expected(tx))
+    answers = tx.draft.fields(CALL, [_told(one) for one in expected])
+    silent = frozenset(one for one, answer in zip(expected, answers, strict=True) if answer is None)
+    return Question([Moment(commit, branch, fork, branches - {branch}) for commit, branch, fork in asked], silent)
+
+
+def _open(tx: RedisTransaction) -> None:
+    """Ask everybody who was alive. The server may have been restarted in the middle of another roll call: then what is
+    asked there is asked again."""
+    now = tx.history.moment()
+    asked = msgspec.msgpack.decode(tx.draft.get(CALL, "moments") or b"\x90", type=list[tuple[int, str, int]])
+    asked.append((now.commit, now.branch, now.fork))
+    instances = tx.instances.all()
+    newest = max((one.seen_at for one in instances), default=0)
+    recent = {one.id for one in instances if one.seen_at >= newest - RECENT}
+    tx.draft.put(CALL, {field: None for field in tx.draft.whole(CALL) if field.startswith(_TOLD)})
+    tx.draft.put(CALL, {"moments": msgspec.msgpack.encode(asked), "opened": str(tx.now).encode()})
+    _expect(tx, _expected(tx) | recent)
+    tx.draft.put(HISTORY, {"calling": b"1"})
+    tx.history.branch_off(secrets.token_hex(4))
+    log.warning("roll_call", note="The server was restarted; nothing is sent until all instances have answered.")
+
+
+def _close(tx: RedisTransaction) -> str:
+    """End it, if all have answered or had time enough. Says who is missing."""
+    opened = tx.draft.get(CALL, "opened")
+    if opened is None:
+        return ""
+    expected = sorted(_expected(tx))
+    answers = tx.draft.fields(CALL, [_told(one) for one in expected])
+    missing = {one for one, answer in zip(expected, answers, strict=True) if answer is None}
+    if missing and tx.now < int(opened) + PATIENCE:
+        return _named(tx, missing)
+    told = [answer for answer in answers if answer]
+    since = together([_SINCE.decode(answer) for answer in told if answer != _TOO_LONG])
+    since.whole = not missing and _TOO_LONG not in told
+    tx.draft.drop([CALL])
+    tx.draft.put(HISTORY, {"calling": None})
+    if told or missing:
+        log.error("history_lost", known=since.whole, missing=_named(tx, missing) or None)
+        rewinds.lost(tx, Witness.JOURNAL, since, goes_on=since.whole)
+    return ""
+
+
+def _told(instance: str) -> str:
+    return _TOLD + instance
+
+
+def _expected(tx: RedisTransaction) -> set[str]:
+    return set(unpack(tx.draft.get(CALL, "expected") or b"\x90"))
+
+
+def _expect(tx: RedisTransaction, instances: Collection[str]) -> None:
+    tx.draft.put(CALL, {"expected": pack(sorted(instances))})
+
+
+def _named(tx: RedisTransaction, ids: Collection[str]) -> str:
+    """As a person knows them."""
+    known = {one.id: f"process {one.pid} on {one.host}" for one in tx.instances.all()}
+    return ", ".join(known.get(one, one) for one in sorted(ids))
