@@ -10,7 +10,7 @@ import pytest
 
 from sendonce.domain.errors import StoreUnusable
 from sendonce.store import journal
-from sendonce.store.journal import Journals, Moment, Started
+from sendonce.store.journal import Attempts, Journals, Known, Moment, first_taken, together
 
 BOOT = "this-boot"
 
@@ -28,7 +28,7 @@ def at(commit: int, branch: str = "main", fork: int = 0, before: frozenset[str] 
     return Moment(commit, branch, fork, before)
 
 
-def note(one: Journals, moment: Moment, started: Sequence[Started]) -> None:
+def note(one: Journals, moment: Moment, started: Sequence[Attempts]) -> None:
     """As the store does: the file is there before the commit is made."""
     one.begin(moment)
     one.note(moment, started)
@@ -41,22 +41,21 @@ def behind(one: Journals, moment: Moment) -> bool:
 def test_what_is_noted_is_read(folder: Path) -> None:
     """Ranges are merged, attempts count by their latest, and only what came after the asked moment."""
     one = journals(folder)
-    note(one, at(1), [Started("c", (1, 10))])
-    note(one, at(2), [Started("c", (11, 20)), Started("d", None, [(3, 2), (7, 2)])])
+    note(one, at(1), [Attempts("c", (1, 10))])
+    note(one, at(2), [Attempts("c", (11, 20)), Attempts("d", None, [(3, 2), (7, 2)])])
     note(one, at(3), [])
-    note(one, at(4), [Started("c", (21, 25)), Started("d", None, [(3, 3)])])
+    note(one, at(4), [Attempts("c", (21, 25)), Attempts("d", None, [(3, 3)])])
     since = journals(folder, "b").since(at(1))
     assert (since.last, since.whole) == (4, True)
-    assert since.ranges == {"c": [(11, 25)]}
-    assert since.attempts == {"d": {3: 3, 7: 2}}
-    assert (since.contracts(), since.started("c"), since.started("d")) == (["c", "d"], 15, 2)
+    assert since.started == {"c": Known([(11, 25)]), "d": Known([], {3: 3, 7: 2})}
+    assert (since.started["c"].number(), since.started["d"].number()) == (15, 2)
 
 
 def test_processes_share_the_counting(folder: Path) -> None:
     """Commits of several processes make one sequence; another store in the same folder is none of it."""
     one, two, other = journals(folder, "a"), journals(folder, "b"), journals(folder, "a", "other")
     note(one, at(1), [])
-    note(two, at(2), [Started("c", (1, 2))])
+    note(two, at(2), [Attempts("c", (1, 2))])
     note(one, at(3), [])
     note(other, at(900), [])
     assert (behind(one, at(3)), behind(one, at(2))) == (False, True)
@@ -83,12 +82,12 @@ def test_without_journals_nothing_is_known(folder: Path) -> None:
 def test_another_branch_is_lost_history(folder: Path) -> None:
     """Numbers of two branches are not compared: all that is on a branch which did not lead here happened since."""
     one = journals(folder)
-    note(one, at(1), [Started("c", (1, 1))])
-    note(one, at(2), [Started("c", (2, 2))])
-    note(one, at(2, "later", 1), [Started("c", (3, 3))])
+    note(one, at(1), [Attempts("c", (1, 1))])
+    note(one, at(2), [Attempts("c", (2, 2))])
+    note(one, at(2, "later", 1), [Attempts("c", (3, 3))])
     assert behind(one, at(2))
     since = one.since(at(1))
-    assert (since.whole, since.ranges) == (True, {"c": [(2, 3)]})
+    assert (since.whole, since.started) == (True, {"c": Known([(2, 3)])})
     here = at(2, "later", 1, frozenset({"main"}))
     assert not behind(one, here)
     assert one.since(here).ranges == {}
@@ -160,7 +159,7 @@ def test_a_line_that_was_cut_off_is_no_line(folder: Path, lost: int) -> None:
     """However much of it is left: a range must not be read shorter than it was."""
     one = journals(folder)
     note(one, at(1), [])
-    note(one, at(2), [Started("c", (1, 250))])
+    note(one, at(2), [Attempts("c", (1, 250))])
     (path,) = folder.iterdir()
     content = path.read_bytes()
     path.write_bytes(content[:-lost])
@@ -180,14 +179,14 @@ def test_a_full_disk_stops_everything(folder: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "write", half)
     with pytest.raises(OSError, match="only a part"):
-        note(one, at(2), [Started("c", (1, 250))])
+        note(one, at(2), [Attempts("c", (1, 250))])
     with pytest.raises(OSError, match="only a part"):
         one.flush()
     monkeypatch.setattr(os, "write", written)
     one.flush()
     note(one, at(3), [])
     since = one.since(at(1))
-    assert (since.last, since.whole, since.ranges) == (3, True, {"c": [(1, 250)]})
+    assert (since.last, since.whole, since.started) == (3, True, {"c": Known([(1, 250)])})
 
 
 def test_a_first_line_that_was_cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +206,7 @@ def test_a_line_longer_than_what_is_read_first(folder: Path) -> None:
     """The last commit is found whatever it started, and no number in the middle of a line is taken for one."""
     one = journals(folder)
     note(one, at(7), [])
-    note(one, at(8), [Started(f"contract{n}", None, [(seq, 2) for seq in range(100_000, 102_000)]) for n in range(5)])
+    note(one, at(8), [Attempts(f"contract{n}", None, [(seq, 2) for seq in range(100_000, 102_000)]) for n in range(5)])
     assert (behind(one, at(7)), behind(one, at(8))) == (True, False)
 
 
@@ -216,7 +215,7 @@ def test_files_are_small_and_old_ones_go(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(journal, "FILE_SIZE", 200)
     one = journals(folder)
     for number in range(1, 61):
-        note(one, at(number), [Started("contract", (number, number))])
+        note(one, at(number), [Attempts("contract", (number, number))])
     files = sorted(folder.iterdir(), key=lambda path: int(path.stem.rpartition("-")[2]))
     assert len(files) > 5
     for age, path in enumerate(reversed(files)):
@@ -236,7 +235,7 @@ def test_a_file_that_begins_tidies_up(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(journal, "KEEP_SIZE", 1000)
     one = journals(folder)
     for number in range(1, 200):
-        note(one, at(number), [Started("contract", (number, number))])
+        note(one, at(number), [Attempts("contract", (number, number))])
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1400
 
 
@@ -244,7 +243,7 @@ def test_many_ranges_in_any_order(folder: Path) -> None:
     """Windows that run side by side come to as few ranges as one after the other."""
     one = journals(folder)
     for number, low in enumerate([*range(1, 10_000, 4), *range(3, 10_000, 4)], 1):
-        note(one, at(number), [Started("c", (low, low + 1))])
+        note(one, at(number), [Attempts("c", (low, low + 1))])
     assert one.since(at(0, "later", 0)).ranges == {"c": [(1, 10_000)]}
 
 
@@ -280,3 +279,18 @@ def test_a_branch_of_which_only_the_beginning_is_left(tmp_path: Path) -> None:
     later = Journals(tmp_path, "s", "c", "boot2").since(Moment(10, "b1", 0))
     assert (same.whole, same.lost) == (True, {})
     assert (later.whole, later.lost) == (False, {"b2": 10})
+
+
+def test_what_the_provider_took_is_told_apart(tmp_path: Path) -> None:
+    """Beside what was started: ranges of first attempts, and attempts by number. What two machines know is put
+    together."""
+    one, two = Journals(tmp_path / "a", "s", "i", "boot"), Journals(tmp_path / "b", "s", "j", "boot")
+    note(one, at(1), [Attempts("c", (1, 10))])
+    note(two, at(2), [Attempts("c", (11, 20))])
+    note(one, at(3), [*first_taken("c", [3, 1, 2, 7]), Attempts("c", None, ((12, 2),), True)])
+    note(two, at(4), [*first_taken("c", [11])])
+    parts = [journals.since(at(0)) for journals in (one, two)]
+    assert parts[0].taken == {"c": Known([(1, 3), (7, 7)], {12: 2})}
+    both = together(parts)
+    assert (both.last, both.started) == (4, {"c": Known([(1, 20)])})
+    assert both.taken == {"c": Known([(1, 3), (7, 7), (11, 11)], {12: 2})}

@@ -1,12 +1,13 @@
 """Journals: what a store committed, noted outside of it, so that one which lost history is found out.
 
-Each process appends a line per commit to a file of its own in the state directory: the commit's number and which
-messages it declared started. The line is written before anything acts on the commit. A store whose last commit is
-older than that of a journal was put back to an earlier state, and the lines between say what may have been sent since.
+Each process appends a line per commit to a file of its own in the state directory: the commit's number, which messages
+it declared started (`:`) and which the provider has taken (`=`). The line is written before anything acts on the
+commit. A store whose last commit is older than that of a journal was put back to an earlier state, and the lines
+between say what may have been sent since.
 
     branch 5d0c21aa 0 2f6c… ~a1b2c3d4
     817 6fk2m9c3v8aq:401-650 ~0f3a77b1
-    818 6fk2m9c3v8aq:17.2,93.2 6fk2m9d0r7bx:1-100 ~99e1c0aa
+    818 6fk2m9c3v8aq=401-437 6fk2m9c3v8aq:17.2,93.2 6fk2m9d0r7bx:1-100 ~99e1c0aa
     819 ~51b2d3f0
     closed ~7c01aa3e
 
@@ -21,7 +22,7 @@ import os
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,18 +45,44 @@ _BLOCK = 1024
 _RANGES = 1000
 
 
-class Started(msgspec.Struct, frozen=True):
-    """Messages of one contract that a commit declared started: first attempts of a range of seqs, both ends included,
-    or attempts by number: `(seq, attempt)`."""
+class Attempts(msgspec.Struct, frozen=True):
+    """Attempts of messages of one contract that a commit declared started, or (`taken`) that the provider took: first
+    attempts of a range of seqs, both ends included, or attempts by number: `(seq, attempt)`."""
 
     contract: str
     range: tuple[int, int] | None = None
     attempts: Sequence[tuple[int, int]] = ()
+    taken: bool = False
 
     def text(self) -> str:
+        mark = "=" if self.taken else ":"
         if self.range is not None:
-            return f"{self.contract}:{self.range[0]}-{self.range[1]}"
-        return f"{self.contract}:" + ",".join(f"{seq}.{attempt}" for seq, attempt in self.attempts)
+            return f"{self.contract}{mark}{self.range[0]}-{self.range[1]}"
+        return f"{self.contract}{mark}" + ",".join(f"{seq}.{attempt}" for seq, attempt in self.attempts)
+
+
+def first_taken(contract: str, seqs: Iterable[int]) -> list[Attempts]:
+    """The provider took first attempts of these messages."""
+    ranges: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if ranges and ranges[-1][1] + 1 == seq:
+            ranges[-1] = (ranges[-1][0], seq)
+        else:
+            ranges.append((seq, seq))
+    return [Attempts(contract, each, (), True) for each in ranges]
+
+
+class Known(msgspec.Struct):
+    """Attempts of one contract: ranges of first attempts, merged and in order, and of those that were named one by one
+    the latest by seq."""
+
+    ranges: list[tuple[int, int]] = []
+    attempts: dict[int, int] = {}
+
+    def number(self) -> int:
+        """How many messages."""
+        outside = sum(1 for seq in self.attempts if not any(low <= seq <= high for low, high in self.ranges))
+        return sum(high - low + 1 for low, high in self.ranges) + outside
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -78,40 +105,27 @@ class Moment(msgspec.Struct, frozen=True):
 class Since(msgspec.Struct):
     """What journals know of the time after a moment. `last` is the latest commit on its branch, `lost` are the other
     branches that were read, with the commit after which each began. `whole` when they know all of it: no commit is
-    missing, on this branch or on another. For each contract that had messages started: ranges of first attempts, merged
-    and in order, and the latest attempt by seq of those that were named one by one."""
+    missing, on this branch or on another. `started` and `taken` by contract."""
 
     last: int = 0
     lost: dict[str, int] = msgspec.field(default_factory=dict)
     whole: bool = False
-    ranges: dict[str, list[tuple[int, int]]] = msgspec.field(default_factory=dict)
-    attempts: dict[str, dict[int, int]] = msgspec.field(default_factory=dict)
-
-    def contracts(self) -> list[str]:
-        """Contracts of which something was started."""
-        return sorted({*self.ranges, *self.attempts})
-
-    def started(self, contract: str) -> int:
-        """How many of its messages were started."""
-        ranges, attempts = self.ranges.get(contract, []), self.attempts.get(contract, {})
-        outside = sum(1 for seq in attempts if not any(low <= seq <= high for low, high in ranges))
-        return sum(high - low + 1 for low, high in ranges) + outside
+    started: dict[str, Known] = {}
+    taken: dict[str, Known] = {}
 
 
 def together(parts: Sequence[Since]) -> Since:
     """What several journals know, each of its own machine. None of them says that it is whole."""
     found = Since(max((part.last for part in parts), default=0))
+    started, taken = _Gathered(), _Gathered()
     for part in parts:
         found.lost |= part.lost
-        for contract, attempts in part.attempts.items():
-            latest = found.attempts.setdefault(contract, {})
-            for seq, attempt in attempts.items():
-                latest[seq] = max(latest.get(seq, 0), attempt)
-    for contract in {one for part in parts for one in part.ranges}:
-        ranges = _Ranges()
-        for low, high in (each for part in parts for each in part.ranges.get(contract, ())):
-            ranges.add(low, high)
-        found.ranges[contract] = ranges.merged()
+        for gathered, those in ((started, part.started), (taken, part.taken)):
+            for contract, known in those.items():
+                for each in known.ranges:
+                    gathered.add(Attempts(contract, each))
+                gathered.add(Attempts(contract, None, list(known.attempts.items())))
+    found.started, found.taken = started.known(), taken.known()
     return found
 
 
@@ -154,10 +168,10 @@ class Journals:
         _sync_folder(self._folder)
         self._begun = True
 
-    def note(self, moment: Moment, started: Sequence[Started]) -> None:
+    def note(self, moment: Moment, noted: Sequence[Attempts]) -> None:
         """Append a commit, for which a file was begun. OSError when it cannot be written: then nothing may act on the
         commit, and `flush` has to succeed first."""
-        self._pending += _line(" ".join([str(moment.commit), *(each.text() for each in started)]))
+        self._pending += _line(" ".join([str(moment.commit), *(each.text() for each in noted)]))
         self.flush()
 
     def flush(self) -> None:
@@ -218,26 +232,22 @@ class Journals:
         own = _Branch(moment.commit - 1)
         branches = {moment.branch: own}
         found = Since()
-        ranges: defaultdict[str, _Ranges] = defaultdict(_Ranges)
+        started, taken = _Gathered(), _Gathered()
         for path in self._paths():
             head = _head(path)
             if head is None or head.branch in moment.before:
                 continue
             branch = branches.setdefault(head.branch, _Branch(head.fork))
-            for number, started in branch.read(path, head.boot):
+            for number, words in branch.read(path, head.boot):
                 if branch is own and number <= moment.commit:
                     continue
-                for each in map(_started, started):
-                    if each.range is not None:
-                        ranges[each.contract].add(*each.range)
-                    latest = found.attempts.setdefault(each.contract, {}) if each.attempts else {}
-                    for seq, attempt in each.attempts:
-                        latest[seq] = max(latest.get(seq, 0), attempt)
+                for each in map(_attempts, words):
+                    (taken if each.taken else started).add(each)
         found.last = own.last
         told = {id_: branch for id_, branch in branches.items() if branch is own or branch.tells(self._boot)}
         found.lost = {id_: branch.fork for id_, branch in told.items() if branch is not own}
         found.whole = all(branch.whole(self._boot) for branch in told.values())
-        found.ranges = {contract: of_it.merged() for contract, of_it in ranges.items()}
+        found.started, found.taken = started.known(), taken.known()
         return found
 
     def tidy(self) -> None:
@@ -311,6 +321,27 @@ class _Branch:
         return self.last > self.fork and numbers == self.last - self.fork and not cut
 
 
+class _Gathered:
+    """Attempts of many contracts, as they come."""
+
+    def __init__(self) -> None:
+        self._ranges: defaultdict[str, _Ranges] = defaultdict(_Ranges)
+        self._attempts: defaultdict[str, dict[int, int]] = defaultdict(dict)
+
+    def add(self, each: Attempts) -> None:
+        if each.range is not None:
+            self._ranges[each.contract].add(*each.range)
+        for seq, attempt in each.attempts:
+            latest = self._attempts[each.contract]
+            latest[seq] = max(latest.get(seq, 0), attempt)
+
+    def known(self) -> dict[str, Known]:
+        found = {contract: Known(ranges.merged()) for contract, ranges in self._ranges.items()}
+        for contract, attempts in self._attempts.items():
+            found.setdefault(contract, Known()).attempts = attempts
+        return found
+
+
 class _Ranges:
     """Ranges of seqs that come in nearly any order, merged as they come."""
 
@@ -350,13 +381,14 @@ def _words(line: bytes) -> list[str] | None:
     return text.decode().split(" ")
 
 
-def _started(word: str) -> Started:
-    contract, _, what = word.partition(":")
+def _attempts(word: str) -> Attempts:
+    taken = "=" in word
+    contract, _, what = word.partition("=" if taken else ":")
     if "-" in what:
         low, high = what.split("-")
-        return Started(contract, (int(low), int(high)))
+        return Attempts(contract, (int(low), int(high)), (), taken)
     pairs = [pair.split(".") for pair in what.split(",")]
-    return Started(contract, None, [(int(seq), int(attempt)) for seq, attempt in pairs])
+    return Attempts(contract, None, [(int(seq), int(attempt)) for seq, attempt in pairs], taken)
 
 
 @contextmanager

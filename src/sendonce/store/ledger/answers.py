@@ -7,7 +7,7 @@ from sendonce.domain.errors import NotFound
 from sendonce.domain.lease import Advanced
 from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Outcome, Refused, Throttled, Unknown, Unsent
 from sendonce.domain.state import MessageState, Stage
-from sendonce.store.journal import Started
+from sendonce.store.journal import Attempts, first_taken
 from sendonce.store.ledger import leases
 from sendonce.store.ledger.doubles import count_doubles
 from sendonce.store.ledger.evidence import note_flow
@@ -60,7 +60,7 @@ def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> f
     tx.leases.raise_to(lease.id, end)
     if lease.lo is not None:
         taken = tx.messages.taken_between(keys[0], keys[-1])
-        tx.started.append(Started(head.id, (lease.lo + lease.started, lease.lo + end - 1)))
+        tx.noted.append(Attempts(head.id, (lease.lo + lease.started, lease.lo + end - 1)))
         tx.move(head.no, _WAITING, _ACTIVE, len(keys) - len(taken))
         tx.add(head.no, "attempts", len(keys) - len(taken))
         return frozenset(lease.started + index for index, key in enumerate(keys) if key in taken)
@@ -80,7 +80,7 @@ def _start(tx: Transaction, head: ContractHead, lease: OpenLease, end: int) -> f
     tx.messages.save_earlier(earlier)
     tx.save(startable)
     if startable:
-        tx.started.append(Started(head.id, None, [(row.key & SEQ_MASK, row.attempt) for row in startable]))
+        tx.noted.append(Attempts(head.id, None, [(row.key & SEQ_MASK, row.attempt) for row in startable]))
     tx.add(head.no, "attempts", len(startable))
     return frozenset(skipped)
 
@@ -146,6 +146,7 @@ def _record(
                 ids.append((outcome.provider_id, key, answer.attempt))
     if accepted:
         tx.move(head.no, _ACTIVE, _COMPLETED, len(accepted))
+        tx.noted += first_taken(head.id, [values[0] & SEQ_MASK for values in accepted])
         tx.messages.save(accepted)
         note_flow(tx, sender, now, len(accepted), 0)
     tx.save(changed.values())
@@ -204,6 +205,7 @@ def _accept(tx: Transaction, row: MessageRow, outcome: Accepted) -> bool:
     elif row.state is _UNKNOWN:
         drop_unknown(tx, row.key)
     tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
+    tx.note_taken(row)
     row.state, row.due, row.error = _COMPLETED, None, None
     row.stage, row.provider_id, row.answered_at = int(Stage.ACCEPTED), new_id or None, tx.now
     note_flow(tx, row.sender, tx.now, 1, 0)

@@ -133,25 +133,44 @@ def _doubt(tx: Transaction, contract: int, rows: list[MessageRow], ever: bool = 
 
 
 def mark_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
-    """Make unknown what journals say was started and the store knows nothing of."""
+    """Make unknown what journals say was started and the store knows nothing of; and completed, what was taken."""
     marks = msgspec.json.decode(piece.filter or "", type=Marks)
     if marks.silent:
         return _silent_piece(tx, piece.contract, limit)
     base = piece.contract << SEQ_BITS
     if marks.attempts:
         wanted = dict(marks.attempts)
-        rows = tx.messages.rows([base + seq for seq in wanted])
-        _doubt(tx, piece.contract, _marked(tx, piece.contract, wanted, rows))
+        _mark(tx, piece.contract, wanted, tx.messages.rows([base + seq for seq in wanted]), marks.taken)
         return None
     for low, high in marks.ranges:
         if high > piece.next_key:
             low = max(low, piece.next_key + 1)
             last = min(high, low + limit - 1)
             rows = tx.messages.rows_between(base + low, base + last)
-            wanted = dict.fromkeys(range(low, last + 1), 1)
-            _doubt(tx, piece.contract, _marked(tx, piece.contract, wanted, rows))
+            _mark(tx, piece.contract, dict.fromkeys(range(low, last + 1), 1), rows, marks.taken)
             return last
     return None
+
+
+def _mark(tx: Transaction, contract: int, attempts: dict[int, int], rows: dict[int, MessageRow], taken: bool) -> None:
+    if not taken:
+        _doubt(tx, contract, _marked(tx, contract, attempts, rows))
+        return
+    base = contract << SEQ_BITS
+    found = [row for seq, attempt in attempts.items() if (row := rows.get(base + seq)) and row.attempt == attempt]
+    unknown = [row for row in found if row.state is _UNKNOWN]
+    for row in unknown:
+        _take(tx, row)
+    tx.save(unknown)
+
+
+def _take(tx: Transaction, row: MessageRow) -> None:
+    """The provider took it, as was known in lost history. Its receipts may have come there too: it is no attempt of
+    which any are missing, so it counts for no sender."""
+    drop_unknown(tx, row.key)
+    tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
+    row.state, row.due, row.error, row.sender = _COMPLETED, None, None, None
+    row.stage, row.answered_at = int(Stage.ACCEPTED), tx.now
 
 
 def _silent_piece(tx: Transaction, contract: int, limit: int) -> int | None:

@@ -159,6 +159,7 @@ def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -
         elif row.state is _UNKNOWN:
             drop_unknown(tx, row.key)
         tx.move(contract, row.state, _COMPLETED)
+        tx.note_taken(row)
         row.state, row.due, row.error = _COMPLETED, None, None
     if row.stage is None or stage > row.stage:
         if row.stage is not None and row.stage > Stage.ACCEPTED:

@@ -13,8 +13,8 @@ import msgspec
 from sendonce.domain.contract import ContractSpec
 from sendonce.domain.errors import NotFound
 from sendonce.domain.state import MESSAGE_TRANSITIONS, MessageState
-from sendonce.store.journal import Started
-from sendonce.store.ledger.rows import MessageRow
+from sendonce.store.journal import Attempts
+from sendonce.store.ledger.rows import SEQ_BITS, SEQ_MASK, MessageRow
 from sendonce.store.ledger.tables import Tables
 
 
@@ -55,7 +55,7 @@ class Transaction:
         self._heads: dict[str, ContractHead] = {}
         self._head_by_no: dict[int, ContractHead] = {}
         self._books: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self.started: list[Started] = []  # by this mutation, for the journal
+        self.noted: list[Attempts] = []  # by this mutation, for the journal
         self.due_again: set[int] = set()  # keys of retries whose windows this mutation cut
         self.now = 0
         self.wall = 0
@@ -63,7 +63,7 @@ class Transaction:
     def __enter__(self) -> "Transaction":
         self.now, self.wall = self._time()
         self._books.clear()
-        self.started.clear()
+        self.noted.clear()
         self.due_again.clear()
         return self
 
@@ -109,6 +109,11 @@ class Transaction:
             if row.key in self.due_again and row.due is None and unstarted:
                 row.due = self.now
         self.messages.save([row.values() for row in saved])
+
+    def note_taken(self, row: MessageRow) -> None:
+        """The provider has taken the latest attempt of this message: the journal notes it."""
+        head = self.head_by_no(row.key >> SEQ_BITS)
+        self.noted.append(Attempts(head.id, None, ((row.key & SEQ_MASK, row.attempt),), True))
 
     # -- the books -----------------------------------------------------------------------------------------------
 

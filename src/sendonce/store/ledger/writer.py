@@ -20,7 +20,7 @@ from typing import Any, ClassVar, TypeVar
 import structlog
 
 from sendonce.domain.errors import StoreError, StoreFull, StoreInDoubt
-from sendonce.store.journal import Journals, Moment, Started
+from sendonce.store.journal import Attempts, Journals, Moment
 from sendonce.store.ledger.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -85,9 +85,9 @@ class Writer(ABC):
         self._thread.start()
 
     @abstractmethod
-    def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Started]]:
+    def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Attempts]]:
         """Run all mutations in one transaction with `_apply`, begin the journal with `_begin_journal`, and commit.
-        Answers the moment that it made (None when nothing changed), and what was declared started. Where it raises,
+        Answers the moment that it made (None when nothing changed), and what the journal has to note. Where it raises,
         nothing of it happened."""
 
     @abstractmethod
@@ -148,7 +148,7 @@ class Writer(ABC):
     def _commit(self, group: list[Mutation]) -> None:
         try:
             self._flush_journal()
-            moment, started = self._transact(group)
+            moment, noted = self._transact(group)
         except BaseException as error:  # whatever it was, the callers get it: none of their changes happened
             self._transaction.forget()
             for mutation in group:
@@ -156,18 +156,18 @@ class Writer(ABC):
         else:
             self.commits += 1
             if moment is not None:
-                noted = self._note(moment, started)
+                written = self._note(moment, noted)
                 self._on_commit()
-                if not noted:
+                if not written:
                     self._hold(group)
                     return
         _answer(group)
 
-    def _note(self, moment: Moment, started: list[Started]) -> bool:
+    def _note(self, moment: Moment, noted: list[Attempts]) -> bool:
         """Note the commit in the journal. If that fails nobody may act on it."""
         try:
             if self._journals is not None:
-                self._journals.note(moment, started)
+                self._journals.note(moment, noted)
         except OSError as error:
             if not self._held:
                 log.error("journal_not_written", error=str(error), note="Nothing is committed until it can be written.")
@@ -206,7 +206,7 @@ class Writer(ABC):
             if self._journals is not None:
                 self._journals.begin(moment)
 
-    def _apply(self, mutation: Step, alone: bool) -> list[Started]:
+    def _apply(self, mutation: Step, alone: bool) -> list[Attempts]:
         """Run one mutation; answers what it declared started. What the mutation itself raises is kept for its caller;
         trouble of the store is raised, for it fails the whole group."""
         mark = None if alone else self._mark()
@@ -220,10 +220,10 @@ class Writer(ABC):
             if alone:
                 raise
             self._undo(mark)
-            self._transaction.started.clear()
+            self._transaction.noted.clear()
         if not alone:
             self._keep(mark)
-        return list(self._transaction.started)
+        return list(self._transaction.noted)
 
 
 @contextmanager

@@ -308,9 +308,9 @@ class ContractTable:
         return sorted((member.decode() for member, _ in self._draft.members(key("frozen"))), reverse=True)
 
 
-def next_no(draft: Draft, what: str) -> int:
+def next_no(draft: Draft, what: str, skipped: int = 0) -> int:
     """The next number of its kind; two transactions that take the same one do not both commit."""
-    number = _number(draft.get(HISTORY, f"{what}_no")) + 1
+    number = _number(draft.get(HISTORY, f"{what}_no")) + 1 + skipped
     draft.put(HISTORY, {f"{what}_no": str(number).encode()})
     return number
 

@@ -1,5 +1,6 @@
 """Small tables: accounts, senders, processes, plans, single values, and where the store stands."""
 
+import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -279,6 +280,10 @@ class MetaTable:
         self._draft.put(key("meta"), {word: value.encode()})
 
 
+#: Bits of a jump that numbers make where history was lost: many of them fit into what a double holds.
+_JUMP = 36
+
+
 class HistoryTable:
     """See `History`. A store on a server is no file, so it is no copy that knows of itself."""
 
@@ -292,6 +297,9 @@ class HistoryTable:
         return Moment(int(commits), name, int(fork), before)
 
     def branch_off(self, branch: str) -> None:
+        # Processes live on that hold numbers which were given in lost history: none of these is given again.
+        for what in ("lease", "post"):
+            next_no(self._draft, what, secrets.randbits(_JUMP))
         commits = self._draft.number(HISTORY, "commits")
         self._draft.put(HISTORY, {"branch": branch.encode(), "fork": str(commits).encode()})
         self._draft.put(key("branches"), {branch: str(commits).encode()})

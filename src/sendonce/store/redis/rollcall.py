@@ -20,7 +20,7 @@ import structlog
 from sendonce.domain.errors import StoreBusy
 from sendonce.domain.rewind import Witness
 from sendonce.store.journal import Journals, Moment, Since, together
-from sendonce.store.ledger import rewinds
+from sendonce.store.ledger import bulk, rewinds
 from sendonce.store.locks import InstanceLocks
 from sendonce.store.redis.connection import Run
 from sendonce.store.redis.keys import CALL, HISTORY
@@ -37,7 +37,9 @@ RECENT = 15_000
 LARGEST_REPORT = 32 * 2**20
 
 _SINCE = msgspec.msgpack.Decoder(Since)
-_TOLD, _TOO_LONG = "told:", b"?"
+_TOLD, _TOO_LONG, _LOST = "told:", b"?", b"lost"
+#: Messages that are marked in one transaction.
+_PIECE = 2000
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -70,9 +72,12 @@ class RollCall:
             told = [(moment, self._journals.since(moment)) for moment in question.moments]
             news = together([since for moment, since in told if since.last > moment.commit or since.lost])
             self._step(lambda tx: self._report(tx, news, dead))
-        missing: str = self._step(_close)
+        missing: str = self._step(_conclude)
         if missing:
             raise StoreBusy(f"The server was restarted, and it is not known yet what was sent last by {missing}.")
+        # What was started is marked before anything else: an answer or a receipt that comes then is no surprise.
+        while self._step(_mark):
+            continue
 
     def _report(self, tx: RedisTransaction, told: Since, dead: Collection[str]) -> None:
         """Answer, and see to it that those are waited for who live on this machine, for all may share what is lost."""
@@ -114,17 +119,17 @@ def _open(tx: RedisTransaction) -> None:
     newest = max((one.seen_at for one in instances), default=0)
     recent = {one.id for one in instances if one.seen_at >= newest - RECENT}
     tx.draft.put(CALL, {field: None for field in tx.draft.whole(CALL) if field.startswith(_TOLD)})
-    tx.draft.put(CALL, {"moments": msgspec.msgpack.encode(asked), "opened": str(tx.now).encode()})
+    tx.draft.put(CALL, {"concluded": None, "moments": msgspec.msgpack.encode(asked), "opened": str(tx.now).encode()})
     _expect(tx, _expected(tx) | recent)
     tx.draft.put(HISTORY, {"calling": b"1"})
     tx.history.branch_off(secrets.token_hex(4))
     log.warning("roll_call", note="The server was restarted; nothing is sent until all instances have answered.")
 
 
-def _close(tx: RedisTransaction) -> str:
-    """End it, if all have answered or had time enough. Says who is missing."""
-    opened = tx.draft.get(CALL, "opened")
-    if opened is None:
+def _conclude(tx: RedisTransaction) -> str:
+    """If all have answered or had time enough, note what was lost. Says who is missing."""
+    opened, concluded = tx.draft.fields(CALL, ["opened", "concluded"])
+    if opened is None or concluded is not None:
         return ""
     expected = sorted(_expected(tx))
     answers = tx.draft.fields(CALL, [_told(one) for one in expected])
@@ -132,14 +137,25 @@ def _close(tx: RedisTransaction) -> str:
     if missing and tx.now < int(opened) + PATIENCE:
         return _named(tx, missing)
     told = [answer for answer in answers if answer]
-    since = together([_SINCE.decode(answer) for answer in told if answer != _TOO_LONG])
-    since.whole = not missing and _TOO_LONG not in told
-    tx.draft.drop([CALL])
-    tx.draft.put(HISTORY, {"calling": None})
+    tx.draft.put(CALL, {"concluded": _LOST if told or missing else b"nothing"})
     if told or missing:
+        since = together([_SINCE.decode(answer) for answer in told if answer != _TOO_LONG])
+        since.whole = not missing and _TOO_LONG not in told
         log.error("history_lost", known=since.whole, missing=_named(tx, missing) or None)
         rewinds.lost(tx, Witness.JOURNAL, since, goes_on=since.whole)
     return ""
+
+
+def _mark(tx: RedisTransaction) -> bool:
+    """Mark some of what was started; when all is marked, the roll call is over. False then."""
+    concluded = tx.draft.get(CALL, "concluded")
+    if concluded is None:
+        return False
+    if concluded == _LOST and bulk.work_off(tx, _PIECE):
+        return True
+    tx.draft.drop([CALL])
+    tx.draft.put(HISTORY, {"calling": None})
+    return False
 
 
 def _told(instance: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from sendonce.domain.errors import StoreBusy, StoreError, StoreFull, StoreInDoubt, StoreUnusable
-from sendonce.store.journal import Journals, Moment, Started
+from sendonce.store.journal import Attempts, Journals, Moment
 from sendonce.store.ledger.writer import LONGEST_HOLD, Mutation, Step, Writer
 from sendonce.store.locks import InstanceLocks
 from sendonce.store.redis.connection import Connection, StoreAway, translated
@@ -53,7 +53,7 @@ class RedisWriter(Writer):
         self._roll_call = RollCall(transaction.instance, journals, locks, self._step)
         super().__init__(transaction, journals, on_commit)
 
-    def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Started]]:
+    def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Attempts]]:
         pauses = _Pauses()
         while True:
             try:
@@ -63,24 +63,24 @@ class RedisWriter(Writer):
                     raise
             pauses.pause()
 
-    def _attempt(self, group: Sequence[Step], calls: bool = False) -> tuple[Moment | None, list[Started]]:
+    def _attempt(self, group: Sequence[Step], calls: bool = False) -> tuple[Moment | None, list[Attempts]]:
         """Run it until nothing interferes. `calls` for a step of a roll call."""
         for _ in range(_RUNS):
-            started: list[Started] = []
+            noted: list[Attempts] = []
             with translated(self._name):
                 self._draft.clear()
                 for mutation in group:
                     mutation.error = None
-                error = self._run_all(group, started)
+                error = self._run_all(group, noted)
                 answer = self._submit(calls) if self._draft.changes_something or error is not None else None
             match answer:
                 case None:
-                    return None, started
+                    return None, noted
                 case [b"done", commit, branch, fork]:
                     if error is not None:
                         raise error
                     self.known = Moment(commit, branch.decode(), int(fork or 0))
-                    return self.known, started
+                    return self.known, noted
                 case [b"behind"]:
                     # Asked again it is taken as it is: by then somebody has looked at what was lost.
                     self._last, self.known = "", Moment(0, "", 0)
@@ -101,11 +101,11 @@ class RedisWriter(Writer):
             raise StoreFull("The journal in the state directory cannot be written: free some space or mend it.")
         return step.result
 
-    def _run_all(self, group: Sequence[Step], started: list[Started]) -> BaseException | None:
+    def _run_all(self, group: Sequence[Step], noted: list[Attempts]) -> BaseException | None:
         """Run the mutations. One that is alone and raises leaves nothing to write, but what it saw has to be true."""
         try:
             for mutation in group:
-                started += self._apply(mutation, alone=len(group) == 1)
+                noted += self._apply(mutation, alone=len(group) == 1)
         except self.TROUBLE:
             raise
         except Exception as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from sendonce.store.journal import Journals, Moment, Started
+from sendonce.store.journal import Attempts, Journals, Moment
 from sendonce.store.ledger.writer import Mutation, Writer
 from sendonce.store.sqlite.connection import translated
 from sendonce.store.sqlite.sql import load
@@ -32,14 +32,14 @@ class SqliteWriter(Writer):
         self._changes = self._db.total_changes()
         super().__init__(transaction, journals, on_commit)
 
-    def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Started]]:
-        started: list[Started] = []
+    def _transact(self, group: list[Mutation]) -> tuple[Moment | None, list[Attempts]]:
+        noted: list[Attempts] = []
         moment: Moment | None = None
         with translated(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for mutation in group:
-                    started += self._apply(mutation, alone=len(group) == 1)
+                    noted += self._apply(mutation, alone=len(group) == 1)
                 if self._db.total_changes() != self._changes:
                     moment = Moment(*self._db.execute(SQL["next_commit"]).get)
                     self._begin_journal(moment)
@@ -49,7 +49,7 @@ class SqliteWriter(Writer):
                     self._db.execute("ROLLBACK")
                 raise
         self._changes = self._db.total_changes()
-        return moment, started
+        return moment, noted
 
     def _mark(self) -> object:
         self._db.execute("SAVEPOINT mutation")
