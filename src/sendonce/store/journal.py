@@ -74,10 +74,12 @@ def first_taken(contract: str, seqs: Iterable[int]) -> list[Attempts]:
 
 class Known(msgspec.Struct):
     """Attempts of one contract: ranges of first attempts, merged and in order, and of those that were named one by one
-    the latest by seq."""
+    the latest by seq. And those that were named `again`: given back by one lease, and started by another."""
 
     ranges: list[tuple[int, int]] = []
     attempts: dict[int, int] = {}
+    ranges_again: list[tuple[int, int]] = []
+    attempts_again: dict[int, int] = {}
 
     def number(self) -> int:
         """How many messages."""
@@ -122,9 +124,10 @@ def together(parts: Sequence[Since]) -> Since:
         found.lost |= part.lost
         for gathered, those in ((started, part.started), (taken, part.taken)):
             for contract, known in those.items():
-                for each in known.ranges:
+                for each in (*known.ranges, *known.ranges_again):
                     gathered.add(Attempts(contract, each))
-                gathered.add(Attempts(contract, None, list(known.attempts.items())))
+                for named in (known.attempts, known.attempts_again):
+                    gathered.add(Attempts(contract, None, list(named.items())))
     found.started, found.taken = started.known(), taken.known()
     return found
 
@@ -226,14 +229,15 @@ class Journals:
                 ends[head.branch] = max(last, ends.get(head.branch, 0))
         return ends
 
-    def since(self, moment: Moment) -> Since:
-        """What happened that a store at this moment does not know of. Reads everything."""
+    def since(self, moment: Moment, instance: str | None = None) -> Since:
+        """What happened that a store at this moment does not know of; or what this instance did of it. Reads
+        everything."""
         # Its own branch has to know the moment itself: that shows that its journals are of that time.
         own = _Branch(moment.commit - 1)
         branches = {moment.branch: own}
         found = Since()
         started, taken = _Gathered(), _Gathered()
-        for path in self._paths():
+        for path in self._paths(instance):
             head = _head(path)
             if head is None or head.branch in moment.before:
                 continue
@@ -261,13 +265,11 @@ class Journals:
         except (OSError, StoreError) as error:  # what is kept for too long takes space, and nothing else
             log.warning("journals_not_tidied", folder=str(self._folder), error=str(error))
 
-    def _paths(self) -> list[Path]:
+    def _paths(self, instance: str | None = None) -> list[Path]:
+        begin = f"{self._store}-" if instance is None else f"{self._store}-{instance}-"
         with _reading(self._folder):
-            return [
-                self._folder / name
-                for name in os.listdir(self._folder)
-                if name.startswith(f"{self._store}-") and name.endswith(".journal")
-            ]
+            names = [name for name in os.listdir(self._folder) if name.startswith(begin) and name.endswith(".journal")]
+            return [self._folder / name for name in names]
         return []
 
 
@@ -327,18 +329,22 @@ class _Gathered:
     def __init__(self) -> None:
         self._ranges: defaultdict[str, _Ranges] = defaultdict(_Ranges)
         self._attempts: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        self._again: defaultdict[str, dict[int, int]] = defaultdict(dict)
 
     def add(self, each: Attempts) -> None:
         if each.range is not None:
             self._ranges[each.contract].add(*each.range)
         for seq, attempt in each.attempts:
             latest = self._attempts[each.contract]
+            if attempt == latest.get(seq):
+                self._again[each.contract][seq] = attempt
             latest[seq] = max(latest.get(seq, 0), attempt)
 
     def known(self) -> dict[str, Known]:
-        found = {contract: Known(ranges.merged()) for contract, ranges in self._ranges.items()}
-        for contract, attempts in self._attempts.items():
-            found.setdefault(contract, Known()).attempts = attempts
+        found = {}
+        for contract in {*self._ranges, *self._attempts}:
+            ranges, ranges_again = self._ranges[contract].merged()
+            found[contract] = Known(ranges, self._attempts[contract], ranges_again, self._again[contract])
         return found
 
 
@@ -347,6 +353,7 @@ class _Ranges:
 
     def __init__(self) -> None:
         self._ranges: list[tuple[int, int]] = []
+        self._again: list[tuple[int, int]] = []
         self._room = _RANGES
 
     def add(self, low: int, high: int) -> None:
@@ -355,18 +362,27 @@ class _Ranges:
             return
         self._ranges.append((low, high))
         if len(self._ranges) > self._room:
-            self._ranges = self.merged()
+            self._merge()
             self._room = max(_RANGES, 2 * len(self._ranges))
 
-    def merged(self) -> list[tuple[int, int]]:
-        """In order, none touching another."""
+    def merged(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """In order, none touching another; and what came more than once."""
+        self._merge()
+        again = _Ranges()
+        again._ranges = self._again
+        again._merge()
+        return self._ranges, again._ranges
+
+    def _merge(self) -> None:
         merged: list[tuple[int, int]] = []
         for low, high in sorted(self._ranges):
             if merged and low <= merged[-1][1] + 1:
+                if low <= merged[-1][1]:
+                    self._again.append((low, min(high, merged[-1][1])))
                 merged[-1] = (merged[-1][0], max(merged[-1][1], high))
             else:
                 merged.append((low, high))
-        return merged
+        self._ranges = merged
 
 
 def _line(text: str) -> bytes:

@@ -37,18 +37,24 @@ class InstanceLocks:
             return False
 
     def drop(self, instance: str) -> None:
+        """Let go of it, and remove its file."""
+        if instance in self._held:
+            (self._folder / instance).unlink(missing_ok=True)
+            self.release(instance)
+
+    def release(self, instance: str) -> None:
+        """Let go of it as the end of the process does."""
         fd = self._held.pop(instance, None)
         if fd is not None:
-            (self._folder / instance).unlink(missing_ok=True)
             os.close(fd)
 
     def any_alive(self) -> bool:
         """Some instance holds its lock."""
-        return self._folder.is_dir() and not all(self.is_dead(name) for name in os.listdir(self._folder))
+        return any(not self.is_dead(one) for one in self.all())
 
-    def living(self) -> set[str]:
-        """Who holds a lock."""
-        return {one for one in os.listdir(self._folder) if self.is_held(one)} if self._folder.is_dir() else set()
+    def all(self) -> set[str]:
+        """Who ran on this machine, living and dead, as far as their files were not removed yet."""
+        return set(os.listdir(self._folder)) if self._folder.is_dir() else set()
 
     def knows(self, instance: str) -> bool:
         """It ran on this machine, and its file was not removed yet."""
@@ -82,9 +88,8 @@ class InstanceLocks:
 
     def tidy(self, kept: Collection[str]) -> None:
         """Remove the files of dead instances but these."""
-        for one in os.listdir(self._folder) if self._folder.is_dir() else ():
-            if one not in kept:
-                self.is_dead(one)
+        for one in self.all() - set(kept):
+            self.is_dead(one)
 
 
 def beside(database: Path) -> Path:

@@ -13,6 +13,7 @@ from sendonce.store.ledger.doubles import count_doubles
 from sendonce.store.ledger.evidence import note_flow
 from sendonce.store.ledger.rewinds import suspect
 from sendonce.store.ledger.rows import (
+    LOST_LEASE,
     REFUSED_BY_RECEIPT,
     SEQ_BITS,
     SEQ_MASK,
@@ -186,7 +187,7 @@ def _apply(
             return True
         case Unsent():
             # Only of the lease that started it: by now another one may have.
-            return row.lease == lease_id and _take_back(tx, head, row)
+            return row.lease in (lease_id, LOST_LEASE) and _take_back(tx, head, row)
 
 
 def _accept(tx: Transaction, row: MessageRow, outcome: Accepted) -> bool:

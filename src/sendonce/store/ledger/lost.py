@@ -14,7 +14,7 @@ from sendonce.domain.contract import OnUnknown
 from sendonce.domain.state import ContractState, MessageState, Stage
 from sendonce.store.ledger import leases
 from sendonce.store.ledger.rewinds import Marks, in_doubt, suspect
-from sendonce.store.ledger.rows import SEQ_BITS, SEQ_MASK, MessageRow
+from sendonce.store.ledger.rows import LOST_LEASE, SEQ_BITS, SEQ_MASK, MessageRow
 from sendonce.store.ledger.tables import Piece
 from sendonce.store.ledger.transaction import Transaction
 from sendonce.store.ledger.unknowns import LAST_RECEIPT, drop_unknown, note_unknown
@@ -185,17 +185,26 @@ def _silent_piece(tx: Transaction, contract: int, limit: int) -> int | None:
 
 
 def _marked(tx: Transaction, contract: int, attempts: dict[int, int], rows: dict[int, MessageRow]) -> list[MessageRow]:
-    """Rows of the attempts (by seq) that the store has not. What a lease holds as started stays that lease's."""
+    """Rows of the attempts (by seq) that the store has not. What a lease holds as started stays that lease's. Which
+    lease started them is lost, and one process alone had it: its word is taken that it did not send one, unless it was
+    started again under the same number."""
     base = contract << SEQ_BITS
     found = []
     for low, high in _runs(seq for seq in attempts if base + seq not in rows):
         for lo, hi in withdraw(tx, contract, low, high):
             found += [_start_rowless(tx, base + seq, attempts[seq]) for seq in range(lo, hi + 1)]
+    again = []
     for key, row in rows.items():
         attempt = attempts[key - base]
         if row.attempt < attempt and row.state is not MessageState.CANCELLED:
             later = _restart(tx, row, attempt)
             found += [later] if later is not None else []
+        elif row.attempt == attempt and row.state is _UNKNOWN and row.lease is not None:
+            row.lease = None
+            again.append(row)
+    tx.save(again)
+    for row in found:
+        row.lease = LOST_LEASE
     return found
 
 

@@ -182,10 +182,12 @@ def _freeze_one(tx: Transaction, contract: int, known: bool) -> bool:
     return pause_contract(tx, contract, REWOUND_KNOWN if known else REWOUND)
 
 
-def _plan_marks(tx: Transaction, contract: int, attempts: Known, taken: bool) -> None:
-    named = sorted(attempts.attempts.items())
-    lots = [Marks(tuple(attempts.ranges), taken=taken)] if attempts.ranges else []
-    lots += [Marks((), tuple(named[first : first + _LOT]), taken=taken) for first in range(0, len(named), _LOT)]
+def _plan_marks(tx: Transaction, contract: int, known: Known, taken: bool) -> None:
+    lots = []
+    for ranges, attempts in ((known.ranges, known.attempts), (known.ranges_again, known.attempts_again)):
+        named = sorted(attempts.items())
+        lots += [Marks(tuple(ranges), taken=taken)] if ranges else []
+        lots += [Marks((), tuple(named[first : first + _LOT]), taken=taken) for first in range(0, len(named), _LOT)]
     for lot in lots:
         plan(tx, "mark", contract, msgspec.json.encode(lot).decode())
 

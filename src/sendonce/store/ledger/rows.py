@@ -15,6 +15,10 @@ SEQ_MASK = (1 << SEQ_BITS) - 1
 REFUSED_BY_RECEIPT = -1
 
 
+#: In place of a lease's number: one of lost history, which nobody knows any more.
+LOST_LEASE = 0
+
+
 class MessageRow(msgspec.Struct, array_like=True):
     """A row of `message`, in the order of its columns. `provider_id` in hexadecimal."""
 

@@ -97,7 +97,7 @@ class RedisStore(LedgerStore):
         await self._readers.close()
         await self._windows.close()
         self._connection.close()
-        self._locks.drop(self.instance)
+        self._locks.release(self.instance)
 
     async def now(self) -> int:
         """See `Store.now`."""

@@ -11,7 +11,7 @@ stand still until a person says `resume-after-restore`.
 """
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -43,9 +43,11 @@ _PIECE = 2000
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked: what do you know beyond these moments of the store? `silent` have not answered yet."""
+    """What is asked: what do you know beyond these moments of the store? Some have `told`, and some are `silent`
+    yet."""
 
     moments: list[Moment]
+    told: frozenset[str]
     silent: frozenset[str]
 
 
@@ -67,11 +69,14 @@ class RollCall:
         question: Question | None = self._step(lambda tx: _begin(tx, run))
         if question is None:
             return
-        dead = {one for one in question.silent if self._locks.knows(one) and not self._locks.is_held(one)}
-        if self._instance in question.silent or dead:
-            told = [(moment, self._journals.since(moment)) for moment in question.moments]
-            news = together([since for moment, since in told if since.last > moment.commit or since.lost])
-            self._step(lambda tx: self._report(tx, news, dead))
+        # Those who died on this machine, also some whom the store may have forgotten, left their journals here.
+        silent = question.silent | (self._locks.all() - question.told)
+        ours = {
+            one for one in silent if one == self._instance or (self._locks.knows(one) and not self._locks.is_held(one))
+        }
+        if ours:
+            told = {one: self._tell(one, question.moments) for one in ours}
+            self._step(lambda tx: self._report(tx, told))
         missing: str = self._step(_conclude)
         if missing:
             raise StoreBusy(f"The server was restarted, and it is not known yet what was sent last by {missing}.")
@@ -79,15 +84,24 @@ class RollCall:
         while self._step(_mark):
             continue
 
-    def _report(self, tx: RedisTransaction, told: Since, dead: Collection[str]) -> None:
-        """Answer, and see to it that those are waited for who live on this machine, for all may share what is lost."""
+    def _died_here(self, instance: str) -> bool:
+        return self._locks.knows(instance) and not self._locks.is_held(instance)
+
+    def _tell(self, instance: str, moments: Sequence[Moment]) -> bytes:
+        """What its journals know beyond these moments; nothing, mostly."""
+        since = [(moment, self._journals.since(moment, instance)) for moment in moments]
+        news = together([one for moment, one in since if one.last > moment.commit or one.lost])
+        encoded = msgspec.msgpack.encode(news) if news.last or news.lost else b""
+        return encoded if len(encoded) <= LARGEST_REPORT else _TOO_LONG
+
+    def _report(self, tx: RedisTransaction, told: Mapping[str, bytes]) -> None:
+        """Answer, and see to it that those are waited for who live on this machine: they may not be known any more."""
         if tx.draft.get(CALL, "expected") is None:
             return  # it was closed meanwhile
-        encoded = msgspec.msgpack.encode(told) if told.last or told.lost else b""
-        answers = dict.fromkeys(map(_told, dead), b"")
-        answers[_told(self._instance)] = encoded if len(encoded) <= LARGEST_REPORT else _TOO_LONG
-        tx.draft.put(CALL, answers)
-        _expect(tx, _expected(tx) | self._locks.living() | {self._instance})
+        before = tx.draft.fields(CALL, [_told(one) for one in told])
+        answers = zip(told.items(), before, strict=True)
+        tx.draft.put(CALL, {_told(one): answer for (one, answer), known in answers if known is None})
+        _expect(tx, _expected(tx) | self._locks.all() | told.keys())
 
 
 def _begin(tx: RedisTransaction, run: Run) -> Question | None:
@@ -106,7 +120,8 @@ def _begin(tx: RedisTransaction, run: Run) -> Question | None:
     expected = sorted(_expected(tx))
     answers = tx.draft.fields(CALL, [_told(one) for one in expected])
     silent = frozenset(one for one, answer in zip(expected, answers, strict=True) if answer is None)
-    return Question([Moment(commit, branch, fork, branches - {branch}) for commit, branch, fork in asked], silent)
+    moments = [Moment(commit, branch, fork, branches - {branch}) for commit, branch, fork in asked]
+    return Question(moments, frozenset(expected) - silent, silent)
 
 
 def _open(tx: RedisTransaction) -> None:
