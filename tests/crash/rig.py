@@ -127,6 +127,7 @@ class Rig:
             self._store: File | Server = Server(self._place or self.folder / "redis", self._fsync)
         else:
             self._store = File(self._place or self.folder / "store.db")
+        self.store_url = self._store.url
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(512)
@@ -145,7 +146,8 @@ class Rig:
 
     def serve(self, *options: str, at: str | None = None, wall_offset: Path | None = None, ready: bool = True) -> Node:
         """Start `sendonce serve` on the kept socket, and wait until it listens unless `ready` is False. `at` is a kill
-        point of `tests.crash.instrumented` (`POINT` or `POINT:N`), `wall_offset` the file that moves its wall clock."""
+        point of `tests.crash.instrumented` (`POINT` or `POINT:N`), `wall_offset` the file that moves its wall clock.
+        `options` count more than the rig's."""
         fd = self._listener.fileno()
         node = self._start("server", at, wall_offset, ["serve", "--fd", str(fd), *options], (fd,))
         if ready:
@@ -192,13 +194,9 @@ class Rig:
         times = [text for option, seconds in self._times.items() for text in (option, str(seconds))]
         name = f"{kind}-{len(self._nodes) + 1}"
         shared = ("--store", self.store_url, "--concurrency", str(CONCURRENCY), "--log-format", "json")
-        node = Node(name, self.folder, [*launcher, *command, *shared, *times], fds)
+        node = Node(name, self.folder, [*launcher, command[0], *shared, *times, *command[1:]], fds)
         self._nodes.append(node)
         return node
-
-    @property
-    def store_url(self) -> str:
-        return self._store.url
 
     @property
     def file(self) -> Path:

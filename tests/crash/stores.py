@@ -82,6 +82,15 @@ class Server:
         except (redis.ConnectionError, redis.BusyLoadingError):
             return False
 
+    def follow(self, port: int) -> None:
+        """Be a replica of the server at this port, and wait until everything is copied."""
+        self.client().replicaof("127.0.0.1", port)
+        until(lambda: self.client().info("replication")["master_link_status"] == "up", "the replica is in step")
+
+    def lead(self) -> None:
+        """Be no replica any more, whatever is missing."""
+        self.client().replicaof("NO", "ONE")
+
     def client(self) -> "redis.Redis":
         """A connection for the test's own questions."""
         return redis.Redis(port=self.port)

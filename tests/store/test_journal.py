@@ -90,7 +90,7 @@ def test_another_branch_is_lost_history(folder: Path) -> None:
     assert (since.whole, since.started) == (True, {"c": Known([(2, 3)])})
     here = at(2, "later", 1, frozenset({"main"}))
     assert not behind(one, here)
-    assert one.since(here).ranges == {}
+    assert one.since(here).started == {}
 
 
 def test_a_gap_on_another_branch_shows(folder: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_line_that_was_cut_off_is_no_line(folder: Path, lost: int) -> None:
     path.write_bytes(content[:-lost])
     if lost > 1:
         assert not behind(one, at(1))
-        assert one.since(at(1)).ranges == {}
+        assert one.since(at(1)).started == {}
 
 
 def test_a_full_disk_stops_everything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +244,7 @@ def test_many_ranges_in_any_order(folder: Path) -> None:
     one = journals(folder)
     for number, low in enumerate([*range(1, 10_000, 4), *range(3, 10_000, 4)], 1):
         note(one, at(number), [Attempts("c", (low, low + 1))])
-    assert one.since(at(0, "later", 0)).ranges == {"c": [(1, 10_000)]}
+    assert one.since(at(0, "later", 0)).started == {"c": Known([(1, 10_000)])}
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
