@@ -85,7 +85,11 @@ class Connection:
         """The run of the server that this connection leads to."""
         if self._run is None:
             info = information(self)
-            self._run = Run(info["run_id"], fsync(self) == "always", not info["master_replid2"].startswith("000000"))
+            self._run = Run(
+                info["run_id"],
+                setting(self, "appendfsync") == "always",
+                not info["master_replid2"].startswith("000000"),
+            )
         return self._run
 
     def again(self) -> None:
@@ -106,13 +110,13 @@ def information(connection: Connection) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def fsync(connection: Connection) -> str | None:
-    """The server's `appendfsync`; None where it may not be asked, on a managed server or by this user."""
+def setting(connection: Connection, name: str) -> str | None:
+    """One of the server's settings; None where it may not be asked, on a managed server or by this user."""
     try:
-        found = connection.ask("CONFIG", "GET", "appendfsync")
+        found = connection.ask("CONFIG", "GET", name)
     except redis.ResponseError:
         return None
-    return {name.decode(): value.decode() for name, value in found.items()}.get("appendfsync")
+    return {key.decode(): value.decode() for key, value in found.items()}.get(name)
 
 
 _REFUSED = (

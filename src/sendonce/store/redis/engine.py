@@ -12,6 +12,7 @@ import structlog
 
 from sendonce.domain.clock import Clock, SystemClock
 from sendonce.domain.errors import SettingsError, StoreError
+from sendonce.store.finding import Finding, Verdict
 from sendonce.store.journal import Journals
 from sendonce.store.ledger import instances
 from sendonce.store.ledger.inbox import Inbox
@@ -37,6 +38,8 @@ LOOK_EVERY = 0.1
 SILENCE = 15_000
 #: A server that syncs each second has surely written down what it was told so many seconds ago.
 WRITTEN_AFTER = 2.0
+#: Where journals stand unless it is said.
+STATE_DIR = Path("sendonce.state")
 
 
 class RedisStore(LedgerStore):
@@ -258,20 +261,26 @@ def open_redis(
 ) -> RedisStore:
     """Open the store on a server, or make it if `create` says so. Journals are kept in `state_dir`, or in
     `sendonce.state` where the process runs. SettingsError when the server cannot keep the promise, StoreError."""
-    name = _without_password(url)
-    with translated(name):
-        connection = Connection(url)
-        try:
-            found = durability.examine(connection)
-            there = connection.ask("EXISTS", HISTORY)
-        finally:
-            connection.close()
+    name, there, found = examine_redis(url)
     for finding in found:
-        if finding.fatal:
-            raise SettingsError(f"store: {name}: {finding.sentence}")
-        log.warning("store_promise", store=name, note=finding.sentence)
+        if finding.verdict is Verdict.REFUSED:
+            raise SettingsError(f"store: {name}: {finding.advice}")
+        if finding.verdict is Verdict.WARNING:
+            log.warning("store_promise", store=name, note=finding.advice)
     if not create and not there:
         raise SettingsError(f"store: there is no store on {name}.")
     # A server that does not sync each commit can lose the last ones with the power: then the journals must not.
     syncs = durability.syncs_each_commit(found)
-    return RedisStore(url, clock, chance, state_dir or Path("sendonce.state"), syncs)
+    return RedisStore(url, clock, chance, state_dir or STATE_DIR, syncs)
+
+
+def examine_redis(url: str) -> tuple[str, bool, list[Finding]]:
+    """The server's name, whether a store is there, and what was found out about its promise. Makes nothing.
+    StoreError."""
+    name = _without_password(url)
+    with translated(name):
+        connection = Connection(url)
+        try:
+            return name, bool(connection.ask("EXISTS", HISTORY)), durability.examine(connection)
+        finally:
+            connection.close()

@@ -203,5 +203,10 @@ def open_sqlite(
     if path is None:
         temporary = tempfile.TemporaryDirectory(prefix="sendonce-")
         return SqliteStore(Path(temporary.name) / "memory.db", clock_, chance, False, temporary)
+    return SqliteStore(path, clock_, chance, True, None, state_dir or state_dir_of(path))
+
+
+def state_dir_of(path: Path) -> Path:
+    """Where the journals of a file stand unless it is said: beside it."""
     real = path.resolve()
-    return SqliteStore(path, clock_, chance, True, None, state_dir or real.with_name(real.name + ".state"))
+    return real.with_name(real.name + ".state")
