@@ -31,7 +31,7 @@ def program() -> str:
 
 
 class Server:
-    """A running server on loopback. `settings` are options of redis-server; `port` and `folder` can be given to start
+    """A running server on loopback. `settings` are arguments of redis-server; `port` and `folder` can be given to start
     one anew where another was."""
 
     def __init__(self, *settings: str, port: int | None = None, folder: Path | None = None, password: str = "") -> None:
@@ -40,7 +40,8 @@ class Server:
         self.folder = Path(self._made or str(folder))
         self.port = port or _free_port()
         self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}/0"
-        given = ("--requirepass", password, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
+        with_password = ("--requirepass", password) if password else ()
+        given = (*with_password, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
         self._process = subprocess.Popen([*command, *given], stdout=subprocess.DEVNULL)
         self._wait()
 

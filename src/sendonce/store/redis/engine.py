@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -20,6 +19,7 @@ from sendonce.store.ledger.store import LedgerStore
 from sendonce.store.locks import InstanceLocks
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.redis import durability
+from sendonce.store.redis.address import name_of
 from sendonce.store.redis.connection import Connection, translated
 from sendonce.store.redis.draft import Draft
 from sendonce.store.redis.keys import HISTORY, key
@@ -53,7 +53,7 @@ class RedisStore(LedgerStore):
         state_dir: Path,
         syncs: bool = False,
     ) -> None:
-        self._name = _without_password(url)
+        self._name = name_of(url)
         self._clock = clock or SystemClock()
         self._chance = chance
         self.instance = secrets.token_hex(8)
@@ -251,11 +251,6 @@ def _alive(tx: RedisTransaction) -> list[Instance]:
     return [one for one in tx.instances.all() if one.seen_at >= tx.now - SILENCE]
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}{parts.path}"
-
-
 def open_redis(
     url: str, clock: Clock | None, chance: Callable[[], float], create: bool, state_dir: Path | None
 ) -> RedisStore:
@@ -277,7 +272,7 @@ def open_redis(
 def examine_redis(url: str) -> tuple[str, bool, list[Finding]]:
     """The server's name, whether a store is there, and what was found out about its promise. Makes nothing.
     StoreError."""
-    name = _without_password(url)
+    name = name_of(url)
     with translated(name):
         connection = Connection(url)
         try:
