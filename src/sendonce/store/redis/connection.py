@@ -108,6 +108,15 @@ class Connection:
             )
         return self._met
 
+    def has_more(self) -> bool:
+        """Something came that was not asked for. ConnectionError when the connection is lost."""
+        return bool(self._raw.can_read(timeout=0))
+
+    def fileno(self) -> int | None:
+        """What becomes readable when something comes; None while there is no connection."""
+        sock = self._raw._sock
+        return None if sock is None else int(sock.fileno())
+
     def again(self) -> None:
         """Drop the connection; the next question makes a new one."""
         self._raw.disconnect()

@@ -26,14 +26,13 @@ from sendonce.store.redis.keys import HISTORY, key
 from sendonce.store.redis.reader import THREADS, Readers
 from sendonce.store.redis.transaction import RedisTransaction
 from sendonce.store.redis.verify import verify
+from sendonce.store.redis.watch import Watch
 from sendonce.store.redis.writer import LostHistory, RedisWriter
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: How often an idle process looks whether another one committed.
-LOOK_EVERY = 0.1
 #: An instance that was not seen for this long, in milliseconds, and has no lease any more, is dead.
 SILENCE = 15_000
 #: A server that syncs each second has surely written down what it was told so many seconds ago.
@@ -66,14 +65,13 @@ class RedisStore(LedgerStore):
         journals = Journals(state_dir, store, self.instance, "", synced=not syncs)
         self._journals = journals
         self._locks = InstanceLocks(state_dir / f"{store}.instances")
-        self._loop = asyncio.get_running_loop()
-        self._committed = asyncio.Event()
-        self._seen = -1
+        self._watch = Watch(url, self._name)
         transaction = self._make(Draft(connection))
         with translated(self._name):
             known = transaction.history.moment()
         self._connection = connection
-        self._writer = RedisWriter(connection, self._name, transaction, journals, self._locks, self._on_commit, known)
+        stir = self._watch.stir
+        self._writer = RedisWriter(connection, self._name, transaction, journals, self._locks, stir, known)
         self._inbox = Inbox(self._writer)
         self._readers = Readers(url, self._name, self._make, THREADS)
         # Windows have a reader of their own: no person's search may hold up the sending.
@@ -99,6 +97,7 @@ class RedisStore(LedgerStore):
         await self._writer.close()
         await self._readers.close()
         await self._windows.close()
+        await self._watch.close()
         self._connection.close()
         self._locks.release(self.instance)
 
@@ -139,30 +138,7 @@ class RedisStore(LedgerStore):
 
     async def changed(self, timeout: float) -> bool:
         """See `Store.changed`."""
-        deadline = self._loop.time() + timeout
-        while not await self._news():
-            left = deadline - self._loop.time()
-            if left <= 0:
-                return False
-            try:
-                async with asyncio.timeout(min(left, LOOK_EVERY)):
-                    await self._committed.wait()
-            except TimeoutError:
-                continue
-        return True
-
-    async def _news(self) -> bool:
-        own = self._committed.is_set()
-        self._committed.clear()
-        commits = await self._readers.run(_commits)
-        news, self._seen = own or commits != self._seen, commits
-        return news
-
-    def _on_commit(self) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._committed.set)
-        except RuntimeError:  # the loop is closed: nobody waits for news any more
-            return
+        return await self._watch.changed(timeout)
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 
@@ -234,10 +210,6 @@ def _join(tx: RedisTransaction, instance: Instance) -> list[str]:
     others = tx.instances.others(instance.id)
     instances.join(tx, instance)
     return others
-
-
-def _commits(tx: RedisTransaction) -> int:
-    return tx.history.moment().commit
 
 
 def _take_over(tx: RedisTransaction, died_here: Callable[[str], bool], limit: int) -> Expired:
