@@ -20,6 +20,7 @@ from sendonce.store.locks import InstanceLocks
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.redis import durability
 from sendonce.store.redis.address import name_of
+from sendonce.store.redis.clock import Reading, StoreTime
 from sendonce.store.redis.connection import Connection, translated
 from sendonce.store.redis.draft import Draft
 from sendonce.store.redis.keys import HISTORY, key
@@ -61,7 +62,8 @@ class RedisStore(LedgerStore):
         with translated(self._name):
             connection = Connection(url)
             store = _begin(connection)
-            self._offset = _offset(connection, self._clock, of_server=clock is None)
+            self._store_time = _store_time(connection, self._clock, of_server=clock is None)
+        self._follows = clock is None
         journals = Journals(state_dir, store, self.instance, "", synced=not syncs)
         self._journals = journals
         self._locks = InstanceLocks(state_dir / f"{store}.instances")
@@ -81,7 +83,7 @@ class RedisStore(LedgerStore):
         return RedisTransaction(draft, self._time, self._chance, self.instance)
 
     def _time(self) -> tuple[int, int]:
-        return round(self._clock.steady() * 1000) + self._offset, self._clock.wall()
+        return self._store_time.now(), self._clock.wall()
 
     # -- the process ---------------------------------------------------------------------------------------------
 
@@ -126,7 +128,10 @@ class RedisStore(LedgerStore):
 
     async def beat(self) -> None:
         """See `Store.beat`."""
-        await self._run(instances.beat, self._webhooks)
+        if self._follows:
+            await self._run(_beat, self._webhooks, self._clock, self._store_time)
+        else:
+            await self._run(instances.beat, self._webhooks)
 
     async def expire(self, limit: int = 20) -> Expired:
         """See `Store.expire`."""
@@ -196,13 +201,30 @@ def _begin(connection: Connection) -> str:
     return str(store.decode())
 
 
-def _offset(connection: Connection, clock: Clock, of_server: bool) -> int:
-    """What lies between store time and this machine's steady clock, in milliseconds. Store time is the server's."""
+def _store_time(connection: Connection, clock: Clock, of_server: bool) -> StoreTime:
+    """Store time is the server's, except in tests."""
     if of_server:
-        seconds, micros = connection.ask("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000 - round(clock.steady() * 1000)
+        return StoreTime.begin(clock, _read_clock(Draft(connection), clock))
     connection.ask("HSETNX", HISTORY, "offset", clock.wall() - round(clock.steady() * 1000))
-    return int(connection.ask("HGET", HISTORY, "offset"))
+    return StoreTime(clock, int(connection.ask("HGET", HISTORY, "offset")))
+
+
+def _read_clock(draft: Draft, clock: Clock) -> Reading:
+    shift = int(draft.get(HISTORY, "shift") or 0)  # relied on: of several who see a jump, one moves it
+    asked = clock.steady()
+    seconds, micros = draft.hint("TIME")
+    answered = clock.steady()
+    last_seen = int(draft.hint("HGET", HISTORY, "last_seen") or 0)
+    return Reading(asked, answered, int(seconds) * 1000 + int(micros) // 1000, shift, last_seen)
+
+
+def _beat(tx: RedisTransaction, webhooks: bool, clock: Clock, time: StoreTime) -> None:
+    shift = time.agree(_read_clock(tx.draft, clock))
+    if shift is not None:
+        tx.draft.put(HISTORY, {"shift": str(shift).encode()})
+        log.warning("server_clock_jumped", note="Store time goes on as before.")
+    tx.now = time.now()
+    instances.beat(tx, webhooks)
 
 
 def _join(tx: RedisTransaction, instance: Instance) -> list[str]:
