@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +17,8 @@ from sendonce.domain.outcome import Accepted, Answer
 from sendonce.domain.sender import Account, Sender
 from sendonce.store.open import examine_store, open_store
 from sendonce.store.protocol import Action, FullStore, Instance
+from sendonce.store.redis.connection import Connection
+from sendonce.store.redis.keys import HISTORY
 
 from .. import redis_server
 from ..redis_server import Server
@@ -189,4 +193,30 @@ async def test_a_server_that_became_a_replica_takes_nothing(tmp_path: Path) -> N
                     await store.beat()
             client.replicaof("NO", "ONE")
         await store.beat()
+        await store.close()
+
+
+async def test_a_commit_that_is_asked_for_again_meets_the_new_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is restarted while its answer is waited for: what others lost with it is asked for first."""
+    (tmp_path / "server").mkdir()
+    with ExitStack() as running:
+        server = running.enter_context(redis_server.serving(*_KEPT, folder=tmp_path / "server"))
+        store = await opened(server.url, tmp_path / "state")
+        commit, servers = Connection.commit, [server]
+
+        def restarted(self: Connection, *arguments: Any) -> list[Any]:
+            if len(servers) == 1:
+                server.kill()
+                again = redis_server.serving(*_KEPT, folder=server.folder, port=server.port)
+                servers.append(running.enter_context(again))
+                self.again()
+                raise redis.ConnectionError("the answer is lost")
+            return commit(self, *arguments)
+
+        monkeypatch.setattr(Connection, "commit", restarted)
+        await store.beat()
+        with servers[1].client() as client:
+            assert client.hget(HISTORY, "run").decode() == client.info()["run_id"]
         await store.close()
