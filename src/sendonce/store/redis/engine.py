@@ -76,7 +76,6 @@ class RedisStore(LedgerStore):
         self._writer = RedisWriter(connection, self._name, transaction, journals, self._locks, stir, known)
         self._inbox = Inbox(self._writer)
         self._readers = Readers(url, self._name, self._make, THREADS)
-        # Windows have a reader of their own: no person's search may hold up the sending.
         self._windows = Readers(url, self._name, self._make, 1)
 
     def _make(self, draft: Draft) -> RedisTransaction:
@@ -87,18 +86,9 @@ class RedisStore(LedgerStore):
 
     # -- the process ---------------------------------------------------------------------------------------------
 
-    async def close(self) -> None:
-        """See `Store.close`."""
-        try:
-            await self._writer.run(instances.leave)
-        finally:
-            await self.abandon()
-
     async def abandon(self) -> None:
-        """Let go of the server as a killed process does: leases stay, for others to find."""
-        await self._writer.close()
-        await self._readers.close()
-        await self._windows.close()
+        """See `LedgerStore.abandon`."""
+        await self._stop()
         await self._watch.close()
         self._connection.close()
         self._locks.release(self.instance)
@@ -160,16 +150,6 @@ class RedisStore(LedgerStore):
             if not await self.notice():
                 await self.restored()
             raise
-
-    async def _read(self, query: Callable[..., T], *args: Any) -> T:
-        return await self._readers.run(query, *args)
-
-    async def _read_window(self, query: Callable[..., T], *args: Any) -> T:
-        return await self._windows.run(query, *args)
-
-    async def receive(self, channel: str, body: bytes) -> None:
-        """See `Store.receive`."""
-        await self._inbox.receive(channel, body)
 
     async def verify(self) -> list[str]:
         """See `Store.verify`."""
