@@ -7,6 +7,7 @@ import typer
 from sendonce import __version__
 from sendonce.cli.bench import bench
 from sendonce.cli.demo import demo
+from sendonce.cli.doctor import doctor
 from sendonce.cli.restore import backup, restore, restored, resume_after_restore
 from sendonce.cli.retry import retry
 from sendonce.cli.serve import serve, worker
@@ -29,6 +30,7 @@ for command in (
     unknowns,
     retry,
     verify,
+    doctor,
     backup,
     restore,
     restored,

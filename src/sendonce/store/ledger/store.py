@@ -7,7 +7,7 @@ waiting for changes, copies.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sendonce.domain.contract import Contract, ContractSpec
 from sendonce.domain.lease import Advanced, Lease, Nothing
@@ -19,7 +19,20 @@ from sendonce.domain.sender import Account, Sender
 from sendonce.domain.state import ContractState
 from sendonce.domain.unknown import UnknownFilter, UnknownView
 from sendonce.store.journal import Journals, Since
-from sendonce.store.ledger import bulk, contracts, directory, leases, receipts, resolve, rewinds, unknowns, views
+from sendonce.store.ledger import (
+    bulk,
+    contracts,
+    directory,
+    instances,
+    leases,
+    receipts,
+    resolve,
+    rewinds,
+    unknowns,
+    views,
+)
+from sendonce.store.ledger.inbox import Inbox
+from sendonce.store.ledger.writer import Writer
 from sendonce.store.protocol import (
     Action,
     Applied,
@@ -35,23 +48,53 @@ from sendonce.store.protocol import (
 T = TypeVar("T")
 
 
+class Readers(Protocol):
+    """Threads of an engine that run queries beside its writer."""
+
+    async def run(self, query: Callable[..., T], *args: Any) -> T:
+        """Run `query(transaction, *args)`. Raises what it raises, or StoreError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class LedgerStore(ABC):
     """The part of `FullStore` that is the same on every engine."""
 
     _journals: Journals | None
+    _writer: Writer
+    _inbox: Inbox
+    _readers: Readers
+    #: Windows have a reader of their own: no person's search may hold up the sending.
+    _windows: Readers
 
-    @abstractmethod
     async def _write(self, operation: Callable[..., T], *args: Any) -> T:
         """Run `operation(transaction, *args)` durably. Raises what it raised, or StoreError; then nothing of it
         happened, except for StoreInDoubt."""
+        return await self._writer.run(operation, *args)
 
-    @abstractmethod
     async def _read(self, query: Callable[..., T], *args: Any) -> T:
         """Run `query(transaction, *args)`, which changes nothing."""
+        return await self._readers.run(query, *args)
+
+    # -- the process ---------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        try:
+            await self._writer.run(instances.leave)
+        finally:
+            await self.abandon()
 
     @abstractmethod
-    async def _read_window(self, query: Callable[..., T], *args: Any) -> T:
-        """The same, not held up by what people search for."""
+    async def abandon(self) -> None:
+        """Let go of the store as a killed process does: leases stay, for others to find."""
+
+    async def _stop(self) -> None:
+        """End the threads."""
+        await self._writer.close()
+        await self._readers.close()
+        await self._windows.close()
 
     # -- contracts -----------------------------------------------------------------------------------------------
 
@@ -94,7 +137,7 @@ class LedgerStore(ABC):
         granted = await self._write(leases.lease, want, round(lease_seconds * 1000))
         if isinstance(granted, Nothing):
             return granted
-        return await self._read_window(leases.window, granted)
+        return await self._windows.run(leases.window, granted)
 
     async def advance(self, lease: Lease, answers_: Sequence[Answer], start_to: int, close: bool = False) -> Advanced:
         """See `Store.advance`."""
@@ -103,6 +146,10 @@ class LedgerStore(ABC):
         )
 
     # -- what comes back -----------------------------------------------------------------------------------------
+
+    async def receive(self, channel: str, body: bytes) -> None:
+        """See `Store.receive`."""
+        await self._inbox.receive(channel, body)
 
     async def posts(self, limit: int) -> list[Post]:
         """See `Store.posts`."""

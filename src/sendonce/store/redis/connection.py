@@ -7,13 +7,11 @@ from typing import Any
 
 import msgspec
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from sendonce.domain.errors import StoreBusy, StoreError, StoreFull, StoreUnusable
+from sendonce.store.redis.address import pool_of
 
-#: Seconds after which a server that does not answer counts as away.
-ANSWER_TIMEOUT, CONNECT_TIMEOUT = 5.0, 2.0
 _COMMIT = resources.files(__package__).joinpath("commit.lua").read_text()
 
 
@@ -31,20 +29,27 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """A connection of one thread."""
+    """A connection of one thread, made anew when it is lost. With sentinels it leads to whoever is the primary then.
+    `greeting` are commands that each new connection begins with."""
 
-    def __init__(self, url: str) -> None:
-        self._redis = redis.Redis.from_url(
-            url,
-            socket_timeout=ANSWER_TIMEOUT,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            socket_keepalive=True,
-            single_connection_client=True,
-            retry=Retry(NoBackoff(), 0),
-            protocol=3,
-        )
+    def __init__(self, url: str, *greeting: Sequence[Any]) -> None:
+        self._greeting = greeting
+        self._pool = pool_of(url, self._greet)
         self._sha = ""
-        self._run: Run | None = None
+        self._met: Run | None = None
+        self._raw: Any = self._pool.get_connection()
+
+    def _greet(self, raw: Any) -> None:
+        self._met = None
+        raw.on_connect()
+        if isinstance(self._pool, SentinelConnectionPool):
+            # A sentinel may not have heard yet that its primary is one no more.
+            raw.send_command("ROLE")
+            if raw.read_response(disconnect_on_error=True)[0] != b"master":
+                raise redis.ConnectionError("this server is a replica, and there is no other primary yet")
+        for command in self._greeting:
+            raw.send_command(*command)
+            raw.read_response(disconnect_on_error=True)
 
     def ask(self, *command: Any) -> Any:
         """See `Server.ask`."""
@@ -54,14 +59,14 @@ class Connection:
         """See `Server.ask_all`."""
         if not commands:
             return []
-        connection: Any = self._redis.connection
         answers: list[Any] = []
         failed: redis.ResponseError | None = None
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            self._raw.connect()  # unless it is: the library's own way back asks no sentinel
+            self._raw.send_packed_command(self._raw.pack_commands(commands))
             for _ in commands:  # all of them, for what is not read would answer the next question
                 try:
-                    answers.append(connection.read_response())
+                    answers.append(self._raw.read_response())
                 except redis.ResponseError as error:
                     failed = failed or error
         except (redis.ConnectionError, redis.TimeoutError, OSError):
@@ -72,7 +77,18 @@ class Connection:
         return answers
 
     def commit(self, keys: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
-        """Run `commit.lua`, which the server may have forgotten."""
+        """Run `commit.lua`, which the server may have forgotten. One that has become a replica is left: asked again, a
+        connection leads to the primary, if there is a way to it."""
+        try:
+            return self._evaluate(keys, arguments)
+        except redis.ResponseError as error:
+            # Servers before 7.0 hide the word in what they say of the script.
+            if not isinstance(error, redis.exceptions.ReadOnlyError) and "READONLY" not in str(error):
+                raise
+            self.again()
+            raise redis.exceptions.ReadOnlyError(str(error)) from error
+
+    def _evaluate(self, keys: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
         if not self._sha:
             self._sha = self.ask("SCRIPT", "LOAD", _COMMIT).decode()
         try:
@@ -83,19 +99,33 @@ class Connection:
 
     def run(self) -> Run:
         """The run of the server that this connection leads to."""
-        if self._run is None:
+        if self._met is None:
             info = information(self)
-            self._run = Run(info["run_id"], fsync(self) == "always", not info["master_replid2"].startswith("000000"))
-        return self._run
+            self._met = Run(
+                info["run_id"],
+                setting(self, "appendfsync") == "always",
+                not info["master_replid2"].startswith("000000"),
+            )
+        return self._met
+
+    def has_more(self) -> bool:
+        """Something came that was not asked for. ConnectionError when the connection is lost."""
+        return bool(self._raw.can_read(timeout=0))
+
+    def fileno(self) -> int | None:
+        """What becomes readable when something comes; None while there is no connection."""
+        sock = self._raw._sock
+        return None if sock is None else int(sock.fileno())
 
     def again(self) -> None:
         """Drop the connection; the next question makes a new one."""
-        connection: Any = self._redis.connection
-        connection.disconnect()
-        self._run = None
+        self._raw.disconnect()
+        self._met = None
 
     def close(self) -> None:
-        self._redis.close()
+        self._pool.disconnect()
+        if isinstance(self._pool, SentinelConnectionPool):
+            self._pool.sentinel_manager.close()
 
 
 def information(connection: Connection) -> dict[str, str]:
@@ -106,13 +136,13 @@ def information(connection: Connection) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def fsync(connection: Connection) -> str | None:
-    """The server's `appendfsync`; None where it may not be asked, on a managed server or by this user."""
+def setting(connection: Connection, name: str) -> str | None:
+    """One of the server's settings; None where it may not be asked, on a managed server or by this user."""
     try:
-        found = connection.ask("CONFIG", "GET", "appendfsync")
+        found = connection.ask("CONFIG", "GET", name)
     except redis.ResponseError:
         return None
-    return {name.decode(): value.decode() for name, value in found.items()}.get("appendfsync")
+    return {key.decode(): value.decode() for key, value in found.items()}.get(name)
 
 
 _REFUSED = (
@@ -135,3 +165,8 @@ def translated(name: str) -> Iterator[None]:
         raise StoreBusy(f"{name} is loading its data; nothing was written.") from error
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
         raise StoreAway(f"{name} cannot be reached ({error}); nothing was written.") from error
+    except redis.ResponseError as error:
+        # The library has no class for it, and servers before 7.0 hide it in what they say of the script.
+        if "NOREPLICAS" not in str(error):
+            raise
+        raise StoreBusy(f"{name} has fewer replicas than its `min-replicas-to-write`; nothing was written.") from error

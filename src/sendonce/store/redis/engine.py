@@ -5,13 +5,13 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 
 from sendonce.domain.clock import Clock, SystemClock
 from sendonce.domain.errors import SettingsError, StoreError
+from sendonce.store.finding import Finding, Verdict
 from sendonce.store.journal import Journals
 from sendonce.store.ledger import instances
 from sendonce.store.ledger.inbox import Inbox
@@ -19,24 +19,27 @@ from sendonce.store.ledger.store import LedgerStore
 from sendonce.store.locks import InstanceLocks
 from sendonce.store.protocol import Expired, Instance
 from sendonce.store.redis import durability
+from sendonce.store.redis.address import name_of
+from sendonce.store.redis.clock import Reading, StoreTime
 from sendonce.store.redis.connection import Connection, translated
 from sendonce.store.redis.draft import Draft
 from sendonce.store.redis.keys import HISTORY, key
 from sendonce.store.redis.reader import THREADS, Readers
 from sendonce.store.redis.transaction import RedisTransaction
 from sendonce.store.redis.verify import verify
+from sendonce.store.redis.watch import Watch
 from sendonce.store.redis.writer import LostHistory, RedisWriter
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: How often an idle process looks whether another one committed.
-LOOK_EVERY = 0.1
 #: An instance that was not seen for this long, in milliseconds, and has no lease any more, is dead.
 SILENCE = 15_000
 #: A server that syncs each second has surely written down what it was told so many seconds ago.
 WRITTEN_AFTER = 2.0
+#: Where journals stand unless it is said.
+STATE_DIR = Path("sendonce.state")
 
 
 class RedisStore(LedgerStore):
@@ -50,7 +53,7 @@ class RedisStore(LedgerStore):
         state_dir: Path,
         syncs: bool = False,
     ) -> None:
-        self._name = _without_password(url)
+        self._name = name_of(url)
         self._clock = clock or SystemClock()
         self._chance = chance
         self.instance = secrets.token_hex(8)
@@ -59,43 +62,34 @@ class RedisStore(LedgerStore):
         with translated(self._name):
             connection = Connection(url)
             store = _begin(connection)
-            self._offset = _offset(connection, self._clock, of_server=clock is None)
+            self._store_time = _store_time(connection, self._clock, of_server=clock is None)
+        self._follows = clock is None
         journals = Journals(state_dir, store, self.instance, "", synced=not syncs)
         self._journals = journals
         self._locks = InstanceLocks(state_dir / f"{store}.instances")
-        self._loop = asyncio.get_running_loop()
-        self._committed = asyncio.Event()
-        self._seen = -1
+        self._watch = Watch(url, self._name)
         transaction = self._make(Draft(connection))
         with translated(self._name):
             known = transaction.history.moment()
         self._connection = connection
-        self._writer = RedisWriter(connection, self._name, transaction, journals, self._locks, self._on_commit, known)
+        stir = self._watch.stir
+        self._writer = RedisWriter(connection, self._name, transaction, journals, self._locks, stir, known)
         self._inbox = Inbox(self._writer)
         self._readers = Readers(url, self._name, self._make, THREADS)
-        # Windows have a reader of their own: no person's search may hold up the sending.
         self._windows = Readers(url, self._name, self._make, 1)
 
     def _make(self, draft: Draft) -> RedisTransaction:
         return RedisTransaction(draft, self._time, self._chance, self.instance)
 
     def _time(self) -> tuple[int, int]:
-        return round(self._clock.steady() * 1000) + self._offset, self._clock.wall()
+        return self._store_time.now(), self._clock.wall()
 
     # -- the process ---------------------------------------------------------------------------------------------
 
-    async def close(self) -> None:
-        """See `Store.close`."""
-        try:
-            await self._writer.run(instances.leave)
-        finally:
-            await self.abandon()
-
     async def abandon(self) -> None:
-        """Let go of the server as a killed process does: leases stay, for others to find."""
-        await self._writer.close()
-        await self._readers.close()
-        await self._windows.close()
+        """See `LedgerStore.abandon`."""
+        await self._stop()
+        await self._watch.close()
         self._connection.close()
         self._locks.release(self.instance)
 
@@ -124,7 +118,10 @@ class RedisStore(LedgerStore):
 
     async def beat(self) -> None:
         """See `Store.beat`."""
-        await self._run(instances.beat, self._webhooks)
+        if self._follows:
+            await self._run(_beat, self._webhooks, self._clock, self._store_time)
+        else:
+            await self._run(instances.beat, self._webhooks)
 
     async def expire(self, limit: int = 20) -> Expired:
         """See `Store.expire`."""
@@ -136,30 +133,7 @@ class RedisStore(LedgerStore):
 
     async def changed(self, timeout: float) -> bool:
         """See `Store.changed`."""
-        deadline = self._loop.time() + timeout
-        while not await self._news():
-            left = deadline - self._loop.time()
-            if left <= 0:
-                return False
-            try:
-                async with asyncio.timeout(min(left, LOOK_EVERY)):
-                    await self._committed.wait()
-            except TimeoutError:
-                continue
-        return True
-
-    async def _news(self) -> bool:
-        own = self._committed.is_set()
-        self._committed.clear()
-        commits = await self._readers.run(_commits)
-        news, self._seen = own or commits != self._seen, commits
-        return news
-
-    def _on_commit(self) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._committed.set)
-        except RuntimeError:  # the loop is closed: nobody waits for news any more
-            return
+        return await self._watch.changed(timeout)
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 
@@ -176,16 +150,6 @@ class RedisStore(LedgerStore):
             if not await self.notice():
                 await self.restored()
             raise
-
-    async def _read(self, query: Callable[..., T], *args: Any) -> T:
-        return await self._readers.run(query, *args)
-
-    async def _read_window(self, query: Callable[..., T], *args: Any) -> T:
-        return await self._windows.run(query, *args)
-
-    async def receive(self, channel: str, body: bytes) -> None:
-        """See `Store.receive`."""
-        await self._inbox.receive(channel, body)
 
     async def verify(self) -> list[str]:
         """See `Store.verify`."""
@@ -217,13 +181,30 @@ def _begin(connection: Connection) -> str:
     return str(store.decode())
 
 
-def _offset(connection: Connection, clock: Clock, of_server: bool) -> int:
-    """What lies between store time and this machine's steady clock, in milliseconds. Store time is the server's."""
+def _store_time(connection: Connection, clock: Clock, of_server: bool) -> StoreTime:
+    """Store time is the server's, except in tests."""
     if of_server:
-        seconds, micros = connection.ask("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000 - round(clock.steady() * 1000)
+        return StoreTime.begin(clock, _read_clock(Draft(connection), clock))
     connection.ask("HSETNX", HISTORY, "offset", clock.wall() - round(clock.steady() * 1000))
-    return int(connection.ask("HGET", HISTORY, "offset"))
+    return StoreTime(clock, int(connection.ask("HGET", HISTORY, "offset")))
+
+
+def _read_clock(draft: Draft, clock: Clock) -> Reading:
+    shift = int(draft.get(HISTORY, "shift") or 0)  # relied on: of several who see a jump, one moves it
+    asked = clock.steady()
+    seconds, micros = draft.hint("TIME")
+    answered = clock.steady()
+    last_seen = int(draft.hint("HGET", HISTORY, "last_seen") or 0)
+    return Reading(asked, answered, int(seconds) * 1000 + int(micros) // 1000, shift, last_seen)
+
+
+def _beat(tx: RedisTransaction, webhooks: bool, clock: Clock, time: StoreTime) -> None:
+    shift = time.agree(_read_clock(tx.draft, clock))
+    if shift is not None:
+        tx.draft.put(HISTORY, {"shift": str(shift).encode()})
+        log.warning("server_clock_jumped", note="Store time goes on as before.")
+    tx.now = time.now()
+    instances.beat(tx, webhooks)
 
 
 def _join(tx: RedisTransaction, instance: Instance) -> list[str]:
@@ -231,10 +212,6 @@ def _join(tx: RedisTransaction, instance: Instance) -> list[str]:
     others = tx.instances.others(instance.id)
     instances.join(tx, instance)
     return others
-
-
-def _commits(tx: RedisTransaction) -> int:
-    return tx.history.moment().commit
 
 
 def _take_over(tx: RedisTransaction, died_here: Callable[[str], bool], limit: int) -> Expired:
@@ -248,30 +225,31 @@ def _alive(tx: RedisTransaction) -> list[Instance]:
     return [one for one in tx.instances.all() if one.seen_at >= tx.now - SILENCE]
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}{parts.path}"
-
-
 def open_redis(
     url: str, clock: Clock | None, chance: Callable[[], float], create: bool, state_dir: Path | None
 ) -> RedisStore:
     """Open the store on a server, or make it if `create` says so. Journals are kept in `state_dir`, or in
     `sendonce.state` where the process runs. SettingsError when the server cannot keep the promise, StoreError."""
-    name = _without_password(url)
-    with translated(name):
-        connection = Connection(url)
-        try:
-            found = durability.examine(connection)
-            there = connection.ask("EXISTS", HISTORY)
-        finally:
-            connection.close()
+    name, there, found = examine_redis(url)
     for finding in found:
-        if finding.fatal:
-            raise SettingsError(f"store: {name}: {finding.sentence}")
-        log.warning("store_promise", store=name, note=finding.sentence)
+        if finding.verdict is Verdict.REFUSED:
+            raise SettingsError(f"store: {name}: {finding.advice}")
+        if finding.verdict is Verdict.WARNING:
+            log.warning("store_promise", store=name, note=finding.advice)
     if not create and not there:
         raise SettingsError(f"store: there is no store on {name}.")
     # A server that does not sync each commit can lose the last ones with the power: then the journals must not.
     syncs = durability.syncs_each_commit(found)
-    return RedisStore(url, clock, chance, state_dir or Path("sendonce.state"), syncs)
+    return RedisStore(url, clock, chance, state_dir or STATE_DIR, syncs)
+
+
+def examine_redis(url: str) -> tuple[str, bool, list[Finding]]:
+    """The server's name, whether a store is there, and what was found out about its promise. Makes nothing.
+    StoreError."""
+    name = name_of(url)
+    with translated(name):
+        connection = Connection(url)
+        try:
+            return name, bool(connection.ask("EXISTS", HISTORY)), durability.examine(connection)
+        finally:
+            connection.close()

@@ -1,8 +1,8 @@
 """The key map. All keys share one hash tag, so that a cluster keeps them together.
 
-{sendonce}:history                  hash    branch, fork, commits, store, last_seen; the server's run, whether it syncs
-                                            each commit, `calling` during a roll call; numbers given so far: `…_no`;
-                                            the last commit of each writer
+{sendonce}:history                  hash    branch, fork, commits, store, last_seen; the shift of store time; the
+                                            server's run, whether it syncs each commit, `calling` during a roll call;
+                                            numbers given so far: `…_no`; the last commit of each writer
 {sendonce}:call                     hash    while a roll call is open: what is asked, of whom, and what was answered
 {sendonce}:branches                 hash    branches that led here or are lost: id → fork
 {sendonce}:meta                     hash    single values

@@ -23,6 +23,8 @@ from sendonce.store.redis.transaction import RedisTransaction
 _RUNS = 200
 #: Pauses before a server that is away is asked again, in seconds: the first, and the longest.
 _PAUSES = 0.05, 0.25
+#: Which of the script's arguments names the server's run.
+_RUN = 6
 
 
 class LostHistory(StoreError):
@@ -154,6 +156,8 @@ class RedisWriter(Writer):
         asked = False
         while True:
             try:
+                # By now it may be another run of the server, on which others may have lost something.
+                arguments[_RUN] = self._connection.run().id
                 return self._connection.commit(keys, arguments)
             except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
                 asked = asked or not isinstance(error, ConnectionRefusedError)

@@ -85,23 +85,13 @@ class SqliteStore(LedgerStore):
         self._writer = SqliteWriter(path, transaction(db), self._journals, self._on_commit)
         self._inbox = Inbox(self._writer)
         self._readers = Readers(path, transaction, THREADS)
-        # Windows have a reader of their own: no person's search may hold up the sending.
         self._windows = Readers(path, transaction, 1)
 
     # -- the process ---------------------------------------------------------------------------------------------
 
-    async def close(self) -> None:
-        """See `Store.close`."""
-        try:
-            await self._writer.run(instances.leave)
-        finally:
-            await self.abandon()
-
     async def abandon(self) -> None:
-        """Let go of the file as a killed process does: leases stay, for others to find."""
-        await self._writer.close()
-        await self._readers.close()
-        await self._windows.close()
+        """See `LedgerStore.abandon`."""
+        await self._stop()
         self._watch.close()
         self._db.close()
         self._locks.drop(self.instance)
@@ -161,19 +151,6 @@ class SqliteStore(LedgerStore):
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 
-    async def _write(self, operation: Callable[..., T], *args: Any) -> T:
-        return await self._writer.run(operation, *args)
-
-    async def _read(self, query: Callable[..., T], *args: Any) -> T:
-        return await self._readers.run(query, *args)
-
-    async def _read_window(self, query: Callable[..., T], *args: Any) -> T:
-        return await self._windows.run(query, *args)
-
-    async def receive(self, channel: str, body: bytes) -> None:
-        """See `Store.receive`."""
-        await self._inbox.receive(channel, body)
-
     async def verify(self) -> list[str]:
         """See `Store.verify`."""
         return await self._read(verify.verify)
@@ -203,5 +180,10 @@ def open_sqlite(
     if path is None:
         temporary = tempfile.TemporaryDirectory(prefix="sendonce-")
         return SqliteStore(Path(temporary.name) / "memory.db", clock_, chance, False, temporary)
+    return SqliteStore(path, clock_, chance, True, None, state_dir or state_dir_of(path))
+
+
+def state_dir_of(path: Path) -> Path:
+    """Where the journals of a file stand unless it is said: beside it."""
     real = path.resolve()
-    return SqliteStore(path, clock_, chance, True, None, state_dir or real.with_name(real.name + ".state"))
+    return real.with_name(real.name + ".state")
