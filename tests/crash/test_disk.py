@@ -17,7 +17,7 @@ import pytest
 
 from sendonce.domain.errors import SendonceError
 from tests.crash.node import LOOK_EVERY, until
-from tests.crash.rig import Rig
+from tests.crash.rig import ENGINES, Rig
 
 #: Bytes of the small disk: room for a run whose log is not cut yet.
 DISK = 64 * 2**20
@@ -131,10 +131,11 @@ def nothing_leaves_above_the_watermark(rig: Rig, contract: str) -> None:
         time.sleep(LOOK_EVERY)
 
 
-def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_full_disk(engine: str, small_disk: Path, tmp_path: Path) -> None:
     """The disk fills while messages are sent: the server stays up, nothing is sent without its watermark, and a new
     contract is refused; with space again it goes on by itself, and everybody gets one message."""
-    with Rig(tmp_path, store=small_disk / "store.db") as rig:
+    with Rig(tmp_path, engine=engine, store=small_disk / "store") as rig:
         survives(rig, filled(small_disk), "free some space")
 
 

@@ -8,7 +8,7 @@ import redis
 
 from sendonce import compose
 from sendonce.domain.contract import Counts
-from sendonce.domain.errors import SettingsError, StoreError
+from sendonce.domain.errors import SettingsError, StoreError, StoreInDoubt
 from sendonce.domain.lease import Lease
 from sendonce.domain.state import ContractState
 from sendonce.settings import Settings
@@ -67,6 +67,25 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(ledger: Ledger, monkey
     assert asked[0] == asked[1]
     assert seqs(await ledger.lease(2)) == [3, 4]
     assert (await ledger.store.contract(contract.id)).counts == Counts(waiting=4)
+    await ledger.engine.close_all()
+
+
+async def test_a_commit_in_doubt_is_no_lost_history(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is away for so long that nobody can say whether it is done. It is; the next commit follows it."""
+    contract = await ledger.contract_of(4)
+    commit = Connection.commit
+
+    def done_without_answer(self: Connection, *arguments: object) -> list[object]:
+        commit(self, *arguments)  # type: ignore[arg-type]
+        raise redis.ConnectionError("the answer is lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sendonce.store.redis.writer.LONGEST_HOLD", 0)
+        patched.setattr(Connection, "commit", done_without_answer)
+        with pytest.raises(StoreInDoubt):
+            await ledger.lease(2)
+    assert seqs(await ledger.lease(2)) == [3, 4]
+    assert (await ledger.store.contract(contract.id)).state is ContractState.ACTIVE
     await ledger.engine.close_all()
 
 

@@ -166,7 +166,9 @@ def translated(name: str) -> Iterator[None]:
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
         raise StoreAway(f"{name} cannot be reached ({error}); nothing was written.") from error
     except redis.ResponseError as error:
-        # The library has no class for it, and servers before 7.0 hide it in what they say of the script.
+        # The library has no class for these, and servers before 7.0 hide them in what they say of the script.
+        if "MISCONF" in str(error):
+            raise StoreFull(f"{name} cannot write its append-only file: free some space on its disk.") from error
         if "NOREPLICAS" not in str(error):
             raise
         raise StoreBusy(f"{name} has fewer replicas than its `min-replicas-to-write`; nothing was written.") from error

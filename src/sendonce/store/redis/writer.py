@@ -163,6 +163,7 @@ class RedisWriter(Writer):
                 asked = asked or not isinstance(error, ConnectionRefusedError)
                 if pauses.over:
                     if asked:
+                        self._last = ""  # if it is done, the next one follows it
                         raise StoreInDoubt(
                             f"It is not known whether this is done: {self._name} is away ({error})."
                         ) from error
