@@ -1,4 +1,7 @@
-"""`sendonce demo`: ten contracts, a killed server, and the proof that everybody got exactly one message."""
+"""`sendonce demo`: ten contracts, a killed server, and the proof that everybody got exactly one message.
+
+On a store that several machines share, two workers run beside the server, each as on a machine of its own.
+"""
 
 import random
 import shutil
@@ -38,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True):
     kill_at: float
     seed: int
     store: str
+    workers: int
     folder: Path
 
 
@@ -75,11 +79,12 @@ def demo(
 ) -> None:
     """Send contracts over real HTTP to a simulated WhatsApp, kill -9 the server on the way, and count."""
     folder = Path(tempfile.mkdtemp(prefix="sendonce-demo-"))
-    plan = Plan(contracts, messages, kill_at, seed, store or f"sqlite:///{folder}/demo.db", folder)
+    workers = 0 if store is None or store.startswith("sqlite:") else 2
+    plan = Plan(contracts, messages, kill_at, seed, store or f"sqlite:///{folder}/demo.db", workers, folder)
     console = Console(quiet=as_json)
     console.print(
         f"Times: request {REQUEST_TIMEOUT} s, lease {LEASE_SECONDS} s, evidence window {EVIDENCE_WINDOW} s. "
-        f"Seed {seed}.",
+        f"Seed {seed}. Instances: {workers + 1}.",
         highlight=False,
     )
     finished = False
@@ -115,21 +120,24 @@ def _run(plan: Plan, console: Console) -> Outcome:
         stack.callback(simulator.end)
         provider = f"http://127.0.0.1:{simulator.port()}"
 
-        def serve() -> Child:
-            child = Child(
-                [
-                    *("serve", "--store", plan.store, "--fd", str(listener.fileno())),
-                    *("--request-timeout", str(REQUEST_TIMEOUT), "--lease-seconds", str(LEASE_SECONDS)),
-                    *("--evidence-window", str(EVIDENCE_WINDOW), "--drain-timeout", str(REQUEST_TIMEOUT + 1)),
-                ],
-                plan.folder / "server.log",
-                pass_fds=(listener.fileno(),),
-            )
+        def start(name: str, *command: str, fds: tuple[int, ...] = ()) -> Child:
+            shared = [
+                *("--store", plan.store, "--state-dir", str(plan.folder / name)),
+                *("--request-timeout", str(REQUEST_TIMEOUT), "--lease-seconds", str(LEASE_SECONDS)),
+                *("--evidence-window", str(EVIDENCE_WINDOW), "--drain-timeout", str(REQUEST_TIMEOUT + 1)),
+            ]
+            child = Child([*command, *shared], plan.folder / f"{name}.log", pass_fds=fds)
             stack.callback(child.end)
-            child.port()
             return child
 
+        def serve() -> Child:
+            server = start("server", "serve", "--fd", str(listener.fileno()), fds=(listener.fileno(),))
+            server.port()
+            return server
+
         server = serve()
+        for number in range(1, plan.workers + 1):
+            start(f"worker-{number}", "worker")
         api = Api(f"http://127.0.0.1:{port}", None)
         _order(api, plan, provider)
         console.print(f"Watch it: curl localhost:{port}/api/queues/status", highlight=False)

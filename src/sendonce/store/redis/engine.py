@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from sendonce.domain.clock import Clock, SystemClock
-from sendonce.domain.errors import SettingsError, StoreError
+from sendonce.domain.errors import SettingsError, StoreBusy, StoreError
 from sendonce.store.finding import Finding, Verdict
 from sendonce.store.journal import Journals
 from sendonce.store.ledger import instances
@@ -104,7 +104,13 @@ class RedisStore(LedgerStore):
         if self._journals is not None:
             self._journals.tidy()
         self._locks.take(self.instance)
-        others = await self._run(_join, msgspec.structs.replace(instance, id=self.instance))
+        instance = msgspec.structs.replace(instance, id=self.instance)
+        while True:
+            try:
+                others = await self._run(_join, instance)
+                break
+            except StoreBusy as error:  # for as long as a roll call may take, or the server to load its data
+                log.warning("joining", waits=str(error))
         await self._be_known(others)
 
     async def _be_known(self, others: list[str]) -> None:
