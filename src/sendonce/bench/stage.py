@@ -42,12 +42,12 @@ async def add_sender(store: FullStore, channel: str, settings: dict[str, Any]) -
     await store.create_sender(Sender("", 0, "main", channel, account, None, {}, (), 0))
 
 
-async def add_contract(store: FullStore, messages: int, start: bool = True) -> Contract:
+async def add_contract(store: FullStore, messages: int, start: bool = True, name: str = "Anna") -> Contract:
     """A contract of so many messages with one variable, started."""
     contract = await store.create_contract(ContractSpec(Text("Hello {name}, your order is ready"), ("main",)))
     import_ = await store.begin_import(contract.id, ["name"])
     for first in range(0, messages, CHUNK):
         numbers = range(first, min(messages, first + CHUNK))
-        await store.append(import_, [(f"+7916{number:07d}", ("Anna",)) for number in numbers])
+        await store.append(import_, [(f"+7916{number:07d}", (name,)) for number in numbers])
     contract = await store.seal(import_, 0)
     return await store.act(contract.id, Action.START) if start else contract
