@@ -1,4 +1,5 @@
-"""`bench memory`: what a message costs on disk or in a server's memory, waiting and completed with its receipts, and the process's memory."""
+"""`bench memory`: what a message costs on disk or in a server's memory, waiting and completed with its receipts, and
+the process's memory."""
 
 import asyncio
 import hashlib

@@ -8,7 +8,8 @@
 --       run, calls      the server's run that this process talks to; `1` for what a roll call commits, which is all that
 --                       can be committed while one is open
 --       checks          how many, then for each: key (counts in KEYS), command, number of arguments, arguments, number of
---                       values expected (0 for one whole number, then that), and these: `+value`, or `-` for absent
+--                       values expected, and these: `+value`, or `-` for absent. Instead of 0 values one whole number is
+--                       expected, instead of -1 a string
 --       writes          how many, then for each: key, command, number of arguments, arguments
 --       books           how many, then for each contract: its facts, its counters, the sets of contracts that wait, are
 --                       active, paused, completed (all as keys), number of changes, and these: counter, difference
@@ -51,6 +52,8 @@ for _ = 1, number() do
   local expected = number()
   if expected == 0 then
     if found ~= number() then return {'changed'} end
+  elseif expected < 0 then
+    if found ~= text() then return {'changed'} end
   else
     local first = take(expected)
     for i = 1, expected do

@@ -42,10 +42,13 @@ class Draft:
         """Begin anew."""
         self._relied: dict[str, dict[str, Value]] = {}
         self._lengths: dict[str, int] = {}
+        self._strings: dict[str, bytes] = {}
+        self._looked: dict[str, tuple[int, int]] = {}
         self._hashes: dict[str, dict[str, Value]] = {}
         self._sums: dict[str, dict[str, int]] = {}
         self._members: dict[str, dict[bytes, float | None]] = {}
         self._tails: dict[str, bytes] = {}
+        self._patched: dict[str, tuple[bytes, int, int]] = {}
         self._books: dict[int, dict[str, int]] = {}
         self._gone: dict[str, bool] = {}
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
@@ -81,6 +84,22 @@ class Draft:
         if not written:
             return [known[field] for field in fields]
         return [written[field] if field in written else known[field] for field in fields]
+
+    def spans(self, wanted: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Parts of strings by key, first byte and end, in one round trip; shorter where a string ends before. The whole
+        string is read, and the part is relied on."""
+        unread = list(dict.fromkeys(key for key, _, _ in wanted if key not in self._strings))
+        for key, value in zip(unread, self._server.ask_all([("GET", key) for key in unread]), strict=True):
+            self._strings[key] = value or b""
+        for key, first, end in wanted:
+            low, high = self._looked.get(key, (first, end))
+            self._looked[key] = (min(low, first), max(high, end))
+        return [self._standing(key)[first:end] for key, first, end in wanted]
+
+    def _standing(self, key: str) -> bytes:
+        if key in self._patched:
+            return self._patched[key][0]
+        return b"" if key in self._gone else self._strings[key]
 
     def length(self, key: str) -> int:
         """How long a string is."""
@@ -170,6 +189,14 @@ class Draft:
         """Add to the end of a string."""
         self._set(self._tails, key, self._tails.get(key, b"") + data)
 
+    def overwrite(self, key: str, first: int, data: bytes, least: int = 0) -> None:
+        """Set a part of a string that was looked at. It is filled up with zeros to at least so many bytes."""
+        end = first + len(data)
+        before = self._standing(key).ljust(max(first, least), b"\0")
+        _, low, high = self._patched.get(key, (b"", first, end))
+        after = before[:first] + data + before[end:]
+        self._set(self._patched, key, (after, min(low, first), max(high, end)))
+
     def enter(self, contract: int, changes: Mapping[str, int]) -> None:
         """Add to a contract's counters; the script completes or reopens it by them."""
         book = self._of(self._books, contract)
@@ -183,7 +210,7 @@ class Draft:
     def drop(self, keys: Iterable[str]) -> None:
         """Remove keys whole. What this transaction wrote to them before is void."""
         for key in keys:
-            for kind in (self._hashes, self._sums, self._members, self._tails):
+            for kind in (self._hashes, self._sums, self._members, self._tails, self._patched):
                 if key in kind:
                     self._undo.append((kind, key, kind.pop(key)))
             self._set(self._gone, key, True)
@@ -215,7 +242,8 @@ class Draft:
 
     @property
     def changes_something(self) -> bool:
-        return bool(self._hashes or self._sums or self._members or self._tails or self._books or self._gone)
+        written = self._hashes or self._sums or self._members or self._tails or self._patched
+        return bool(written or self._books or self._gone)
 
     def checks(self) -> Iterable[tuple[str, str, list[Any], Any]]:
         """What has to be true still: key, command, arguments, expected answer."""
@@ -224,8 +252,15 @@ class Draft:
             for first in range(0, len(fields), _ARGUMENTS):
                 some = fields[first : first + _ARGUMENTS]
                 yield key, "HMGET", some, [known[field] for field in some]
+        for key, (low, high) in self._looked.items():
+            first, last = (0, -1) if self._grows(key) else (low, high - 1)
+            yield key, "GETRANGE", [first, last], self._strings[key] if last < 0 else self._strings[key][low:high]
         for key, length in self._lengths.items():
             yield key, "STRLEN", [], length
+
+    def _grows(self, key: str) -> bool:
+        """Whether a string is written as a whole: growing it in place would take twice its memory."""
+        return key in self._patched and (key in self._gone or len(self._patched[key][0]) != len(self._strings[key]))
 
     def writes(self) -> Iterable[tuple[str, str, list[Any]]]:
         """What is to be done: key, command, arguments."""
@@ -244,6 +279,8 @@ class Draft:
             yield from _lots(key, "ZREM", [member for member, score in members.items() if score is None])
         for key, data in self._tails.items():
             yield key, "APPEND", [data]
+        for key, (value, low, high) in self._patched.items():
+            yield (key, "SET", [value]) if self._grows(key) else (key, "SETRANGE", [low, value[low:high]])
 
     def books(self) -> dict[int, dict[str, int]]:
         """Changes of counters by contract."""

@@ -130,6 +130,8 @@ class RedisWriter(Writer):
             arguments += (number(name), command, len(some), *some)
             if isinstance(expected, int):
                 arguments += (0, expected)
+            elif isinstance(expected, bytes):
+                arguments += (-1, expected)
             else:
                 arguments += (len(expected), *(b"-" if value is None else b"+" + value for value in expected))
         writes = list(self._draft.writes())
