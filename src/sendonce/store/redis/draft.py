@@ -7,6 +7,9 @@ at once. If something did, the whole transaction is run again. Nobody holds a lo
 What is read by `get` and its like is relied on. What is read by `members` and `whole` is a hint: who acts on one reads
 the row behind it. Counters are changed by differences, which no order of commits can spoil.
 
+Much of what is relied on was written or seen by this process's last transactions, so it is remembered and not read
+again: a guess, for it is compared at the commit like everything else. What commits nothing must not end on one.
+
 A transaction's reads see its own writes. `mark` and `undo` take back what a part of it wrote.
 """
 
@@ -17,6 +20,8 @@ Value = bytes | None
 _ABSENT = object()
 #: At most so many arguments go to one command: Lua's `unpack` has a limit.
 _ARGUMENTS = 4000
+#: So many bytes are remembered before all of it is forgotten.
+_MEMORY = 8 * 2**20
 
 
 class Server(Protocol):
@@ -36,6 +41,9 @@ class Draft:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._known: dict[str, dict[str, Value]] = {}
+        self._known_strings: dict[str, bytes] = {}
+        self._remembered = 0
         self.clear()
 
     def clear(self) -> None:
@@ -52,6 +60,8 @@ class Draft:
         self._books: dict[int, dict[str, int]] = {}
         self._gone: dict[str, bool] = {}
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+        #: Whether something was remembered instead of read.
+        self.guessed = False
 
     # -- reading what is relied on -----------------------------------------------------------------------------------
 
@@ -68,7 +78,7 @@ class Draft:
         missing = []
         for key, fields in wanted:
             known = self._relied.setdefault(key, {})
-            unread = [field for field in fields if field not in known] if known else list(fields)
+            unread = self._recall(key, [field for field in fields if field not in known] if known else fields)
             if unread:
                 missing.append((key, unread))
         if missing:
@@ -76,6 +86,16 @@ class Draft:
             for (key, fields), values in zip(missing, answers, strict=True):
                 self._relied[key].update(zip(fields, values, strict=True))
         return [self._overlaid(key, fields) for key, fields in wanted]
+
+    def _recall(self, key: str, fields: Sequence[str]) -> list[str]:
+        """Rely on what is remembered of a hash; answers the fields that are not."""
+        remembered = self._known.get(key)
+        if not remembered:
+            return list(fields)
+        unread = [field for field in fields if field not in remembered]
+        self._relied[key].update((field, remembered[field]) for field in fields if field in remembered)
+        self.guessed = self.guessed or len(unread) < len(fields)
+        return unread
 
     def _overlaid(self, key: str, fields: Sequence[str]) -> list[Value]:
         known, written = self._relied[key], self._hashes.get(key)
@@ -88,6 +108,10 @@ class Draft:
     def spans(self, wanted: Sequence[tuple[str, int, int]]) -> list[bytes]:
         """Parts of strings by key, first byte and end, in one round trip; shorter where a string ends before. The whole
         string is read, and the part is relied on."""
+        for key, _, _ in wanted:
+            if key not in self._strings and key in self._known_strings:
+                self._strings[key] = self._known_strings[key]
+                self.guessed = True
         unread = list(dict.fromkeys(key for key, _, _ in wanted if key not in self._strings))
         for key, value in zip(unread, self._server.ask_all([("GET", key) for key in unread]), strict=True):
             self._strings[key] = value or b""
@@ -239,6 +263,38 @@ class Draft:
                 target.pop(name, None)
             else:
                 target[name] = before
+
+    def remember(self) -> None:
+        """It was committed: what it relied on was true then, and what it wrote is true now."""
+        for key in self._gone:
+            self._known.pop(key, None)
+            self._known_strings.pop(key, None)
+        for key, known in self._relied.items():
+            if key not in self._gone:
+                self._keep(key, known)
+        for key, written in self._hashes.items():
+            self._keep(key, written)
+        for key, sums in self._sums.items():
+            for field in sums:
+                self._known.get(key, {}).pop(field, None)
+        strings = {key: value for key, value in self._strings.items() if key not in self._gone}
+        strings.update((key, value) for key, (value, _, _) in self._patched.items())
+        self._known_strings.update(strings)
+        self._remembered += sum(map(len, strings.values()))
+        if self._remembered > _MEMORY:
+            self._known.clear()
+            self._known_strings.clear()
+            self._remembered = 0
+
+    def _keep(self, key: str, values: Mapping[str, Value]) -> None:
+        self._known.setdefault(key, {}).update(values)
+        self._remembered += sum(len(value or b"") + len(field) for field, value in values.items())
+
+    def forget(self) -> None:
+        """Some of what it relied on is not true any more."""
+        for key in (*self._relied, *self._strings):
+            self._known.pop(key, None)
+            self._known_strings.pop(key, None)
 
     @property
     def changes_something(self) -> bool:

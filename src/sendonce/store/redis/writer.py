@@ -74,9 +74,10 @@ class RedisWriter(Writer):
                 error = self._run_all(group, started)
                 answer = self._submit(calls) if self._draft.changes_something or error is not None else None
             match answer:
-                case None:
+                case None if not self._draft.guessed:
                     return None, started
                 case [b"done", commit, branch, fork]:
+                    self._draft.remember()
                     if error is not None:
                         raise error
                     self.known = Moment(commit, branch.decode(), int(fork or 0))
@@ -92,6 +93,7 @@ class RedisWriter(Writer):
                         run = self._connection.run()
                     self._roll_call.attend(run)
             self._transaction.forget()
+            self._draft.forget()
         raise StoreError(f"{self._name}: others changed the same again and again; nothing was written.")
 
     def _step(self, operation: Callable[..., Any]) -> Any:
