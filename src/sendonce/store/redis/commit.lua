@@ -11,6 +11,7 @@
 --                       values expected, and these: `+value`, or `-` for absent. Instead of 0 values one whole number is
 --                       expected, instead of -1 a string
 --       writes          how many, then for each: key, command, number of arguments, arguments
+--       tails           how many, then for each: key, what is added to the end of its string
 --       books           how many, then for each contract: its facts, its counters, the sets of contracts that wait, are
 --                       active, paused, completed (all as keys), number of changes, and these: counter, difference
 --
@@ -66,6 +67,10 @@ end
 for _ = 1, number() do
   local key, command = KEYS[number()], text()
   call(command, key, unpack(ARGV, take(number())))
+end
+
+for _ = 1, number() do
+  call('APPEND', KEYS[number()], text())
 end
 
 for _ = 1, number() do

@@ -50,6 +50,8 @@ class Draft:
         """Begin anew."""
         self._relied: dict[str, dict[str, Value]] = {}
         self._lengths: dict[str, int] = {}
+        self._wholes: dict[str, dict[str, bytes]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         self._strings: dict[str, bytes] = {}
         self._looked: dict[str, tuple[int, int]] = {}
         self._hashes: dict[str, dict[str, Value]] = {}
@@ -134,18 +136,20 @@ class Draft:
     # -- reading hints -----------------------------------------------------------------------------------------------
 
     def whole(self, key: str) -> dict[str, bytes]:
-        """A whole hash with its sums."""
-        found: dict[str, Value] = {}
-        if key not in self._gone:
-            found = {field.decode(): value for field, value in self._server.ask("HGETALL", key).items()}
+        """A whole hash, read once, with its sums."""
+        if key not in self._wholes:
+            self._wholes[key] = {field.decode(): value for field, value in self._server.ask("HGETALL", key).items()}
+        found: dict[str, Value] = {} if key in self._gone else dict(self._wholes[key])
         found.update(self._hashes.get(key, {}))
         for field, change in self._sums.get(key, {}).items():
             found[field] = str(int(found.get(field) or 0) + change).encode()
         return {field: value for field, value in found.items() if value is not None}
 
     def number(self, key: str, field: str) -> int:
-        """A number in a hash, with its sum; 0 where there is none."""
-        known = 0 if key in self._gone else int(self._server.ask("HGET", key, field) or 0)
+        """A number in a hash, read once, with its sum; 0 where there is none."""
+        if (key, field) not in self._numbers:
+            self._numbers[key, field] = int(self._server.ask("HGET", key, field) or 0)
+        known = 0 if key in self._gone else self._numbers[key, field]
         written = self._hashes.get(key, {}).get(field)
         return (known if written is None else int(written)) + self._sums.get(key, {}).get(field, 0)
 
@@ -333,10 +337,12 @@ class Draft:
             flat = [part for member, score in members.items() if score is not None for part in (_exact(score), member)]
             yield from _lots(key, "ZADD", flat)
             yield from _lots(key, "ZREM", [member for member, score in members.items() if score is None])
-        for key, data in self._tails.items():
-            yield key, "APPEND", [data]
         for key, (value, low, high) in self._patched.items():
             yield (key, "SET", [value]) if self._grows(key) else (key, "SETRANGE", [low, value[low:high]])
+
+    def tails(self) -> dict[str, bytes]:
+        """What is added to the ends of strings."""
+        return self._tails
 
     def books(self) -> dict[int, dict[str, int]]:
         """Changes of counters by contract."""

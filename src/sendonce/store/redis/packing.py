@@ -22,6 +22,8 @@ _RECORD = struct.Struct("<BBHHB6s6s6s6sB28s")
 WIDTH = _RECORD.size
 #: A WhatsApp id has 24 bytes when packed, up to 28 with the longest phone.
 _LONGEST_ID = 28
+_NEVER = bytes(6)
+_STATES = tuple(MessageState)
 _NO_ID = bytes(1 + _LONGEST_ID)
 #: What the record of a row that stands elsewhere begins with, and that of a message without a row.
 ELSEWHERE, ABSENT = 255, 0
@@ -54,23 +56,26 @@ def _head(
 
 def unpack_record(key: int, record: bytes) -> MessageRow:
     """The row in a record that holds one."""
-    state, tries, attempt, sender, stage, *times, length, id_ = _RECORD.unpack(record)
-    answered, sent, delivered, read = (int.from_bytes(time, "little") - 1 for time in times)
+    state, tries, attempt, sender, stage, answered, sent, delivered, read, length, id_ = _RECORD.unpack(record)
     return MessageRow(
         key,
-        MessageState(state - 1),
+        _STATES[state - 1],
         attempt,
         tries,
         sender or None,
         stage - 2 if stage else None,
         None,
-        None if answered < 0 else answered,
+        _time(answered),
         id_[:length].hex().upper() or None,
         None,
-        None if sent < 0 else sent,
-        None if delivered < 0 else delivered,
-        None if read < 0 else read,
+        _time(sent),
+        _time(delivered),
+        _time(read),
     )
+
+
+def _time(packed: bytes) -> int | None:
+    return None if packed == _NEVER else int.from_bytes(packed, "little") - 1
 
 
 def pack_row(values: tuple[Any, ...]) -> bytes:

@@ -140,6 +140,10 @@ class RedisWriter(Writer):
         arguments.append(len(writes))
         for name, command, some in writes:
             arguments += (number(name), command, len(some), *some)
+        tails = self._draft.tails()
+        arguments.append(len(tails))
+        for name, data in tails.items():
+            arguments += (number(name), data)
         books = self._draft.books()
         arguments.append(len(books))
         for no, book in books.items():
