@@ -5,13 +5,10 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import redis
-
 from sendonce.bench.report import Figure, Report, peak_memory, report
-from sendonce.bench.stage import add_contract, add_sender, folder, joined
+from sendonce.bench.stage import add_contract, add_sender, folder, joined, size_of_store
 from sendonce.channels.null import Null, NullLine
 from sendonce.dispatch.worker import Dispatcher, Pace
 from sendonce.domain.clock import SystemClock
@@ -53,7 +50,7 @@ async def memory(messages: int, url: str | None = None) -> Report:
     """Bytes per message, with a 10-character name for a variable: in the database file, checkpointed, or in the memory
     of the Redis server at `url`, which has to be empty."""
     with folder() as place:
-        size = _of_file(place) if url is None else _of_server(url)
+        size = size_of_store(place, url)
         url = url or f"sqlite:///{place}/bench.db"
         empty = size()
         async with joined(url) as store:
@@ -93,20 +90,3 @@ async def memory(messages: int, url: str | None = None) -> Report:
 def _receipts(contract: str, first: int, last: int, stage: Stage) -> list[Receipt]:
     now = SystemClock().wall()
     return [Receipt(provider_id(seq), now, Token(contract, seq, 1), stage) for seq in range(first, last + 1)]
-
-
-def _of_file(place: Path) -> Callable[[], int]:
-    """The file's size; the last connection to leave has checkpointed the log into it."""
-    file = place / "bench.db"
-    return lambda: file.stat().st_size if file.exists() else 0
-
-
-def _of_server(url: str) -> Callable[[], int]:
-    """The memory that the server's allocator gave out."""
-    server = redis.Redis.from_url(url)
-
-    def used() -> int:
-        found: Any = server.info("memory")
-        return int(found["used_memory"])
-
-    return used

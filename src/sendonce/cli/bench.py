@@ -17,13 +17,15 @@ Store = Annotated[str | None, typer.Option(help="URL of an empty store; a fresh 
 
 @bench.command("import")
 def import_(
-    rows: Annotated[int, typer.Option(min=1, max=10_000_000)] = 1_000_000, as_json: options.AsJson = False
+    rows: Annotated[int, typer.Option(min=1, max=10_000_000)] = 1_000_000,
+    store: Store = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Upload a CSV list to a real server: checked, deduplicated, synced."""
     from sendonce.bench.imports import import_ as measure
     from sendonce.bench.report import show
 
-    show(measure(rows), as_json)
+    show(measure(rows, store), as_json)
 
 
 @bench.command()
