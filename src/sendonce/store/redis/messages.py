@@ -190,27 +190,27 @@ class MessageTable:
         chunks: defaultdict[tuple[int, int], list[tuple[Any, ...]]] = defaultdict(list)
         for one in values:
             chunks[one[0] >> SEQ_BITS, chunk_of(one[0] & SEQ_MASK, ROWS)].append(one)
-        ends = [(min(one[0] for one in some), max(one[0] for one in some)) for some in chunks.values()]
-        wanted = [_span(chunk, *end) for chunk, end in zip(chunks, ends, strict=True)]
-        for (chunk, some), (first, last), where, span in zip(
-            chunks.items(), ends, wanted, self._draft.spans(wanted), strict=True
-        ):
-            records = bytearray(span.ljust((last - first + 1) * WIDTH, b"\0"))
-            before = {one[0]: records[(one[0] - first) * WIDTH] for one in some}
-            beside = self._elsewhere([one for one, state in before.items() if state == ELSEWHERE])
+        firsts = [min(one[0] for one in some) for some in chunks.values()]
+        lasts = [max(one[0] for one in some) for some in chunks.values()]
+        wanted = [_span(*ends) for ends in zip(chunks, firsts, lasts, strict=True)]
+        spans = self._draft.spans(wanted)
+        for (chunk, some), first, (name, start, end), span in zip(chunks.items(), firsts, wanted, spans, strict=True):
+            records = bytearray(span.ljust(end - start, b"\0"))
+            beside = self._elsewhere([one[0] for one in some if records[(one[0] - first) * WIDTH] == ELSEWHERE])
             large: dict[str, bytes | None] = {str(one & SEQ_MASK): None for one in beside}
             for one in some:
+                at = (one[0] - first) * WIDTH
+                before = records[at]
+                if before != ABSENT or one[1] in _FEW or one[6] is not None:
+                    self._index(one, before, beside.get(one[0]))
                 record = pack_record(one)
                 if record is None:
                     record, large[str(one[0] & SEQ_MASK)] = POINTER, pack_row(one)
-                at = (one[0] - first) * WIDTH
                 records[at : at + WIDTH] = record
             # All but the first are made as long as they get: one that grows is relied on as a whole.
-            self._draft.overwrite(where[0], where[1], bytes(records), ROWS * WIDTH if chunk[1] else 0)
+            self._draft.overwrite(name, start, bytes(records), ROWS * WIDTH if chunk[1] else 0)
             if large:
                 self._draft.put(key("x", *chunk), large)
-            for one in some:
-                self._index(one, before[one[0]], beside.get(one[0]))
 
     def _index(self, row: tuple[Any, ...], record: int, beside: MessageRow | None) -> None:
         """Keep the indexes of few states and of what is due; `record` is what the message's began with before, and
