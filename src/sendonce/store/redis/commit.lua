@@ -1,6 +1,6 @@
 -- Compare and commit: apply what a transaction wrote, if nothing that it relied on has changed since.
 --
--- KEYS  every key that is compared or written, each once; KEYS[1] is `history`
+-- KEYS  every key that is compared or written, KEYS[1] is `history`; those of `tails` stand last
 -- ARGV  writer, token   whose commit this is, and which: asked again after a lost answer, it is done once
 --       last            the token of its commit before, or nothing: a store without it has lost history
 --       branch, commit  the last that this process knows of; a store behind it has lost history
@@ -11,9 +11,9 @@
 --                       values expected, and these: `+value`, or `-` for absent. Instead of 0 values one whole number is
 --                       expected, instead of -1 a string
 --       writes          how many, then for each: key, command, number of arguments, arguments
---       tails           how many, then for each: key, what is added to the end of its string
 --       books           how many, then for each contract: its facts, its counters, the sets of contracts that wait, are
 --                       active, paused, completed (all as keys), number of changes, and these: counter, difference
+--       tails           how many, then what is added to the end of each one's string
 --
 -- Answers {"done", commit, branch, fork}; {"changed"} when something relied on is not true any more; {"behind"} when the
 -- store has lost history; {"gone"} when there is no store; {"calling"} when there is a roll call, or has to be. The work is what the transaction touched, whatever the backlog.
@@ -70,10 +70,6 @@ for _ = 1, number() do
 end
 
 for _ = 1, number() do
-  call('APPEND', KEYS[number()], text())
-end
-
-for _ = 1, number() do
   local facts, counters = KEYS[number()], KEYS[number()]
   local sets = {[WAITING] = KEYS[number()], [ACTIVE] = KEYS[number()], [PAUSED] = KEYS[number()], [COMPLETED] = KEYS[number()]}
   local state, sealed, causes, id, deleting = unpack(call('HMGET', facts, 'state', 'sealed', 'causes', 'id', 'deleting'))
@@ -100,6 +96,11 @@ for _ = 1, number() do
     end
   end
 end
+local tails = number()
+for i = 1, tails do
+  call('APPEND', KEYS[#KEYS - tails + i], ARGV[at + i])
+end
+
 call('HSET', KEYS[1], ARGV[1], ARGV[2])
 history = call('HMGET', KEYS[1], 'branch', 'fork')
 return {'done', call('HINCRBY', KEYS[1], 'commits', 1), history[1], tonumber(history[2])}

@@ -213,9 +213,11 @@ class Draft:
         for member, score in members.items():
             self._set(written, member, score)
 
-    def append(self, key: str, data: bytes) -> None:
-        """Add to the end of a string."""
-        self._set(self._tails, key, self._tails.get(key, b"") + data)
+    def append(self, tails: Mapping[str, bytes]) -> None:
+        """Add to the ends of strings: hundreds at once, so they are one step to undo."""
+        before = self._tails
+        self._undo.append((self.__dict__, "_tails", before))
+        self._tails = {**before, **{key: before.get(key, b"") + data for key, data in tails.items()}}
 
     def overwrite(self, key: str, first: int, data: bytes, least: int = 0) -> None:
         """Set a part of a string that was looked at. It is filled up with zeros to at least so many bytes."""

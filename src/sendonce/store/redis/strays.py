@@ -48,8 +48,7 @@ class IdTable:
             hash_ = zlib.crc32(id_)
             tails[hash_ % _BUCKETS] += _ENTRY.pack(hash_, one, attempt & _ATTEMPT_MASK)
         names = _names(epoch)
-        for bucket, data in tails.items():
-            self._draft.append(names[bucket], data)
+        self._draft.append({names[bucket]: data for bucket, data in tails.items()})
 
     def _epoch(self) -> int:
         return int(self._draft.get(key("meta"), "ids_epoch") or 0)

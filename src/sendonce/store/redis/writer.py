@@ -140,18 +140,16 @@ class RedisWriter(Writer):
         arguments.append(len(writes))
         for name, command, some in writes:
             arguments += (number(name), command, len(some), *some)
-        tails = self._draft.tails()
-        arguments.append(len(tails))
-        for name, data in tails.items():
-            arguments += (number(name), data)
         books = self._draft.books()
         arguments.append(len(books))
         for no, book in books.items():
             arguments += (number(key("c", no)), number(key("n", no)))
             arguments += (number(key("contracts", state)) for state in (2, 3, 4, 5))
             arguments += (len(book), *(part for change in book.items() for part in change))
+        tails = self._draft.tails()
+        arguments += (len(tails), *tails.values())
         self._begin_journal(Moment(self.known.commit, (branch or b"").decode(), int(fork or 0)))
-        answer = self._ask_for(list(keys), arguments)
+        answer = self._ask_for([*keys, *tails], arguments)
         if answer[0] == b"done":
             self._last = token
         return answer
