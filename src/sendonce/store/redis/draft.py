@@ -21,7 +21,7 @@ _ABSENT = object()
 #: At most so many arguments go to one command: Lua's `unpack` has a limit.
 _ARGUMENTS = 4000
 #: So many bytes are remembered before all of it is forgotten.
-_MEMORY = 8 * 2**20
+_MEMORY = 4 * 2**20
 
 
 class Server(Protocol):
