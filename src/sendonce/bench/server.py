@@ -13,12 +13,13 @@ _PORT = re.compile(r"listens on http://[^ ]*:(\d+)")
 
 
 class Server:
-    """Runs while the block runs; the store is `bench.db` in the folder."""
+    """Runs while the block runs. The store is `bench.db` in the folder, unless its URL is given."""
 
-    def __init__(self, place: Path, *flags: str, command: str = "serve") -> None:
+    def __init__(self, place: Path, *flags: str, command: str = "serve", store: str | None = None) -> None:
         self._place = place
         ports = ["--port", "0"] if command == "serve" else []
-        self._arguments = [command, *ports, "--store", f"sqlite:///{place}/bench.db", "--log-level", "warning", *flags]
+        self._arguments = [command, *ports, "--store", store or f"sqlite:///{place}/bench.db", *flags]
+        self._arguments += ["--log-level", "warning", "--state-dir", str(place / "state")]
         self.port = 0
 
     def __enter__(self) -> "Server":

@@ -2,10 +2,12 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+
+import redis
 
 from sendonce.domain.contract import Contract, ContractSpec, Text
 from sendonce.domain.sender import Account, Sender
@@ -42,12 +44,27 @@ async def add_sender(store: FullStore, channel: str, settings: dict[str, Any]) -
     await store.create_sender(Sender("", 0, "main", channel, account, None, {}, (), 0))
 
 
-async def add_contract(store: FullStore, messages: int, start: bool = True) -> Contract:
+async def add_contract(store: FullStore, messages: int, start: bool = True, name: str = "Anna") -> Contract:
     """A contract of so many messages with one variable, started."""
     contract = await store.create_contract(ContractSpec(Text("Hello {name}, your order is ready"), ("main",)))
     import_ = await store.begin_import(contract.id, ["name"])
     for first in range(0, messages, CHUNK):
         numbers = range(first, min(messages, first + CHUNK))
-        await store.append(import_, [(f"+7916{number:07d}", ("Anna",)) for number in numbers])
+        await store.append(import_, [(f"+7916{number:07d}", (name,)) for number in numbers])
     contract = await store.seal(import_, 0)
     return await store.act(contract.id, Action.START) if start else contract
+
+
+def size_of_store(place: Path, url: str | None) -> Callable[[], int]:
+    """Measures `bench.db` in a folder, into which the last connection to leave has checkpointed the log, or the memory
+    that the Redis server at `url` took from its allocator. In bytes."""
+    if url is None:
+        file = place / "bench.db"
+        return lambda: file.stat().st_size if file.exists() else 0
+    server = redis.Redis.from_url(url)
+
+    def used() -> int:
+        found: Any = server.info("memory")
+        return int(found["used_memory"])
+
+    return used

@@ -12,17 +12,20 @@ bench = typer.Typer(help="Measure. Each prints a table or, with --json, JSON.", 
 
 Messages = Annotated[int, typer.Option(min=10, help="Messages.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight.")]
+Store = Annotated[str | None, typer.Option(help="URL of an empty store; a fresh file by default.")]
 
 
 @bench.command("import")
 def import_(
-    rows: Annotated[int, typer.Option(min=1, max=10_000_000)] = 1_000_000, as_json: options.AsJson = False
+    rows: Annotated[int, typer.Option(min=1, max=10_000_000)] = 1_000_000,
+    store: Store = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Upload a CSV list to a real server: checked, deduplicated, synced."""
     from sendonce.bench.imports import import_ as measure
     from sendonce.bench.report import show
 
-    show(measure(rows), as_json)
+    show(measure(rows, store), as_json)
 
 
 @bench.command()
@@ -30,7 +33,7 @@ def dispatch(
     messages: Messages = 1_000_000,
     concurrency: Concurrency = 500,
     stretches: Annotated[int, typer.Option(min=1)] = 15,
-    store: Annotated[str | None, typer.Option(help="URL of an empty store; a fresh file by default.")] = None,
+    store: Store = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Dispatch through a channel without a socket."""
@@ -75,14 +78,14 @@ def status(
 
 
 @bench.command()
-def memory(messages: Messages = 1_000_000, as_json: options.AsJson = False) -> None:
+def memory(messages: Messages = 1_000_000, store: Store = None, as_json: options.AsJson = False) -> None:
     """Bytes per message, waiting and completed."""
     from sendonce.bench.memory import memory as measure
     from sendonce.bench.report import show
     from sendonce.compose import tune_interpreter
 
     tune_interpreter()
-    show(uvloop.run(measure(messages)), as_json)
+    show(uvloop.run(measure(messages, store)), as_json)
 
 
 @bench.command()

@@ -13,8 +13,9 @@ from sendonce.domain.lease import Lease
 from sendonce.domain.state import ContractState
 from sendonce.settings import Settings
 from sendonce.store.open import open_store
+from sendonce.store.protocol import Action
 from sendonce.store.redis.connection import Connection
-from sendonce.store.redis.keys import HISTORY
+from sendonce.store.redis.keys import HISTORY, ROWS
 
 from .. import redis_server
 from ..engines import Redis
@@ -47,6 +48,32 @@ async def test_two_processes_that_lease_at_once_share_the_list(ledger: Ledger) -
     assert sorted(taken) == list(range(1, 401))
     assert await ledger.counts(contract) == Counts(completed=400)
     assert await ledger.store.verify() == []
+    await ledger.engine.close_all()
+
+
+async def test_what_others_changed_is_seen_though_it_was_remembered(ledger: Ledger) -> None:
+    """A process goes by what its last commits saw. Where that would end without a commit, it looks again."""
+    contract = await ledger.contract_of(4)
+    other = await ledger.another("w2")
+    await ledger.store.act(contract.id, Action.PAUSE)
+    await other.store.act(contract.id, Action.RESUME)
+    lease = await ledger.lease(2)
+    await other.store.act(contract.id, Action.PAUSE)
+    assert (await ledger.store.advance(lease, [], 2)).allowed == 0
+    await ledger.nothing()
+    await ledger.engine.close_all()
+
+
+async def test_windows_that_share_a_chunk_keep_each_other_s_rows(ledger: Ledger) -> None:
+    """Two processes record answers in turn, and each remembers the chunk as it left it."""
+    contract = await ledger.contract_of(ROWS + 20)
+    other = await ledger.another("w2")
+    for _ in range((ROWS + 20) // 4):
+        leases = [await one.started(2) for one in (ledger, other)]
+        for one, lease in zip((ledger, other), leases, strict=True):
+            await one.accept(lease, close=True)
+    assert await ledger.counts(contract) == Counts(completed=ROWS + 20)
+    assert await other.store.verify() == []
     await ledger.engine.close_all()
 
 

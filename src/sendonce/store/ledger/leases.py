@@ -164,8 +164,8 @@ def end(tx: Transaction, lease: OpenLease, cause: str) -> Expired:
     if not keys:
         return Expired(1, freed, 0)
     if lease.lo is not None:
-        rows = tx.messages.rows_between(keys[0], keys[-1])
-        silent = [MessageRow(key, MessageState.ACTIVE, 1, 0, lease=lease.id) for key in keys if key not in rows]
+        taken = tx.messages.taken_between(keys[0], keys[-1])
+        silent = [MessageRow(key, MessageState.ACTIVE, 1, 0, lease=lease.id) for key in keys if key not in taken]
     else:
         rows = tx.messages.rows(keys)
         # One that came back unsent may be another lease's by now.

@@ -1,6 +1,6 @@
 -- Compare and commit: apply what a transaction wrote, if nothing that it relied on has changed since.
 --
--- KEYS  every key that is compared or written, each once; KEYS[1] is `history`
+-- KEYS  every key that is compared or written, KEYS[1] is `history`; those of `tails` stand last
 -- ARGV  writer, token   whose commit this is, and which: asked again after a lost answer, it is done once
 --       last            the token of its commit before, or nothing: a store without it has lost history
 --       branch, commit  the last that this process knows of; a store behind it has lost history
@@ -8,10 +8,12 @@
 --       run, calls      the server's run that this process talks to; `1` for what a roll call commits, which is all that
 --                       can be committed while one is open
 --       checks          how many, then for each: key (counts in KEYS), command, number of arguments, arguments, number of
---                       values expected (0 for one whole number, then that), and these: `+value`, or `-` for absent
+--                       values expected, and these: `+value`, or `-` for absent. Instead of 0 values one whole number is
+--                       expected, instead of -1 a string
 --       writes          how many, then for each: key, command, number of arguments, arguments
 --       books           how many, then for each contract: its facts, its counters, the sets of contracts that wait, are
 --                       active, paused, completed (all as keys), number of changes, and these: counter, difference
+--       tails           how many, then what is added to the end of each one's string
 --
 -- Answers {"done", commit, branch, fork}; {"changed"} when something relied on is not true any more; {"behind"} when the
 -- store has lost history; {"gone"} when there is no store; {"calling"} when there is a roll call, or has to be. The work is what the transaction touched, whatever the backlog.
@@ -51,6 +53,8 @@ for _ = 1, number() do
   local expected = number()
   if expected == 0 then
     if found ~= number() then return {'changed'} end
+  elseif expected < 0 then
+    if found ~= text() then return {'changed'} end
   else
     local first = take(expected)
     for i = 1, expected do
@@ -92,6 +96,11 @@ for _ = 1, number() do
     end
   end
 end
+local tails = number()
+for i = 1, tails do
+  call('APPEND', KEYS[#KEYS - tails + i], ARGV[at + i])
+end
+
 call('HSET', KEYS[1], ARGV[1], ARGV[2])
 history = call('HMGET', KEYS[1], 'branch', 'fork')
 return {'done', call('HINCRBY', KEYS[1], 'commits', 1), history[1], tonumber(history[2])}

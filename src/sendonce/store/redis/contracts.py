@@ -217,7 +217,10 @@ class ContractTable:
 
     def next_of(self, sender: int, now: int) -> Next | None:
         best: tuple[tuple[int, int], Next] | None = None
-        for no in self._runnable():
+        runnable = self._runnable()
+        wanted = [*_FACTS, "senders", "spec", "retry_turn", "freed"]
+        self._draft.many([(key("c", no), wanted) for no in runnable])  # at once what is asked one by one below
+        for no in runnable:
             facts = self.find(no)
             if facts is None or facts.state not in RUNNABLE or facts.deleting:
                 continue
@@ -252,9 +255,10 @@ class ContractTable:
 
     def enter(self, books: Mapping[int, Mapping[str, int]], wall: int) -> None:
         for no, changes in books.items():
-            facts = self.find(no)
+            # Not all the facts: those that every lease changes would have every commit run again.
+            id_, deleting = self._draft.fields(key("c", no), ["id", "deleting"])
             self._draft.enter(no, changes)
-            for label in _LABELS if facts is not None and not facts.deleting else ():
+            for label in _LABELS if id_ is not None and deleting != b"1" else ():
                 if changes.get(label):
                     self._draft.add(TALLY, label, changes[label])
 

@@ -16,9 +16,8 @@
 {sendonce}:n:NO                     hash    its counters
 {sendonce}:bad:NO                   zset    refused rows by number
 {sendonce}:r:NO                     hash    recipients: chunk → packed rows
-{sendonce}:m:NO:CHUNK               hash    seq → latest attempt, packed
-{sendonce}:i:NO:CHUNK               hash    seq → the provider's id of it
-{sendonce}:e:NO:CHUNK               hash    seq → its error
+{sendonce}:m:NO:CHUNK               string  latest attempts, a record for each seq
+{sendonce}:x:NO:CHUNK               hash    seq → latest attempt, of those that need more than a record
 {sendonce}:a:NO:CHUNK               hash    seq → earlier attempts
 {sendonce}:due:NO                   zset    seq by when its retry is due
 {sendonce}:s:NO:STATE               zset    seq of messages with a row in a state that few are in
@@ -49,8 +48,8 @@
 PREFIX = "{sendonce}:"
 HISTORY, TALLY, CALL = f"{PREFIX}history", f"{PREFIX}tally", f"{PREFIX}call"
 
-#: Rows of messages that share a hash: as many as Redis keeps packed.
-ROWS = 128
+#: Messages whose rows share a string: with records of 60 bytes it fills 8 KiB, a size in which memory is given out.
+ROWS = 136
 #: Recipients that share a value.
 RECIPIENTS = 500
 

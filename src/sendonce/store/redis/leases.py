@@ -33,8 +33,9 @@ class LeaseTable:
         return None if found is None else _LEASE.decode(found)
 
     def all(self) -> list[OpenLease]:
-        ids = sorted(map(int, self._draft.whole(key("leases"))))
-        return [lease for id_ in ids if (lease := self.find(id_)) is not None]
+        ids = [str(id_) for id_ in sorted(map(int, self._draft.whole(key("leases"))))]
+        values = self._draft.fields(key("leases"), ids) if ids else []
+        return [_LEASE.decode(value) for value in values if value is not None]
 
     def of_contract(self, contract: int) -> list[OpenLease]:
         return [lease for lease in self.all() if lease.contract == contract]

@@ -12,7 +12,18 @@ from sendonce.store.ledger.tables import Failures
 from sendonce.store.protocol import Row
 from sendonce.store.redis.draft import Draft
 from sendonce.store.redis.keys import RECIPIENTS, ROWS, chunk_of, key
-from sendonce.store.redis.packing import pack, pack_row, unpack, unpack_row
+from sendonce.store.redis.packing import (
+    ABSENT,
+    ELSEWHERE,
+    POINTER,
+    WIDTH,
+    pack,
+    pack_record,
+    pack_row,
+    unpack,
+    unpack_record,
+    unpack_row,
+)
 
 #: States that few messages are in; each has an index.
 _FEW = (
@@ -106,7 +117,7 @@ class RecipientTable:
 
 
 class MessageTable:
-    """See `Messages`. Ids and errors stand beside the rows, so that those stay small."""
+    """See `Messages`. A chunk is one string, a record for each message; rows that need more room stand beside it."""
 
     def __init__(self, draft: Draft, recipients: RecipientTable) -> None:
         self._draft = draft
@@ -116,71 +127,103 @@ class MessageTable:
         chunks: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for one in sorted(set(keys)):
             chunks[one >> SEQ_BITS, chunk_of(one & SEQ_MASK, ROWS)].append(one)
-        fields = [[str(one & SEQ_MASK) for one in wanted] for wanted in chunks.values()]
-        packed = self._draft.many([(key("m", *chunk), seqs) for chunk, seqs in zip(chunks, fields, strict=True)])
-        beside: list[tuple[str, list[str]]] = []
-        there: list[tuple[int, bytes]] = []
-        for chunk, wanted, values in zip(chunks, chunks.values(), packed, strict=True):
-            found = [(one, value) for one, value in zip(wanted, values, strict=True) if value is not None]
-            if found:
-                seqs = [str(one & SEQ_MASK) for one, _ in found]
-                beside += [(key("i", *chunk), seqs), (key("e", *chunk), seqs)]
-                there += found
-        more = self._draft.many(beside)
-        ids = [id_ for values in more[::2] for id_ in values]
-        errors = [error for values in more[1::2] for error in values]
-        return {
-            one: unpack_row(one, value, id_, error) for (one, value), id_, error in zip(there, ids, errors, strict=True)
-        }
+        spans = self._draft.spans([_span(chunk, some[0], some[-1]) for chunk, some in chunks.items()])
+        records: list[tuple[int, bytes]] = []
+        for some, span in zip(chunks.values(), spans, strict=True):
+            for one in some:
+                at = (one - some[0]) * WIDTH
+                if at < len(span) and span[at] != ABSENT:
+                    records.append((one, span[at : at + WIDTH]))
+        return self._unpacked(records)
 
     def rows_between(self, low: int, high: int) -> dict[int, MessageRow]:
-        return self.rows(range(low, high + 1))
+        records: list[tuple[int, bytes]] = []
+        for first, span in self._spans(low, high):
+            records += [
+                (first + at, span[at * WIDTH : (at + 1) * WIDTH])
+                for at, state in enumerate(span[::WIDTH])
+                if state != ABSENT
+            ]
+        return self._unpacked(records)
 
     def taken_between(self, low: int, high: int) -> set[int]:
-        return set(self.rows_between(low, high))
+        return {
+            first + at
+            for first, span in self._spans(low, high)
+            for at, state in enumerate(span[::WIDTH])
+            if state != ABSENT
+        }
 
-    def save(self, values: Sequence[tuple[Any, ...]]) -> None:
-        rows: defaultdict[tuple[int, int], dict[str, bytes | None]] = defaultdict(dict)
-        ids: defaultdict[tuple[int, int], dict[str, bytes | None]] = defaultdict(dict)
-        errors: defaultdict[tuple[int, int], dict[str, bytes | None]] = defaultdict(dict)
-        few: defaultdict[str, dict[bytes, float | None]] = defaultdict(dict)
-        before = self._states([one[0] for one in values])
-        for one in values:
-            whole, state, due, provider_id, error = one[0], one[1], one[6], one[8], one[9]
-            contract, seq = whole >> SEQ_BITS, whole & SEQ_MASK
-            chunk, field = (contract, chunk_of(seq, ROWS)), str(seq)
-            member = field.encode()
-            rows[chunk][field] = pack_row(one)
-            was = before.get(whole)
-            if provider_id is not None or was is not None:
-                ids[chunk][field] = provider_id
-            if error is not None or was is not None:
-                errors[chunk][field] = None if error is None else error.encode()
-            if was is not None and was[0] != state and was[0] in _FEW:
-                few[key("s", contract, was[0])][member] = None
-            if state in _FEW and (was is None or was[0] != state):
-                few[key("s", contract, state)][member] = seq
-            if due is not None or (was is not None and was[1] is not None):
-                few[key("due", contract)][member] = due
-        for name, kept in (("m", rows), ("i", ids), ("e", errors)):
-            for chunk, fields in kept.items():
-                self._draft.put(key(name, *chunk), fields)
-        for index, members in few.items():
-            self._draft.place(index, members)
+    def _spans(self, low: int, high: int) -> list[tuple[int, bytes]]:
+        """The records between two keys, both included: of each chunk the first key, and what there is from it on."""
+        contract, seq, last = low >> SEQ_BITS, low & SEQ_MASK, high & SEQ_MASK
+        base = contract << SEQ_BITS
+        found = []
+        while seq <= last:
+            chunk = chunk_of(seq, ROWS)
+            end = min(last, (chunk + 1) * ROWS)
+            found.append((base + seq, _span((contract, chunk), seq, end)))
+            seq = end + 1
+        spans = self._draft.spans([where for _, where in found])
+        return [(first, span) for (first, _), span in zip(found, spans, strict=True)]
 
-    def _states(self, keys: Sequence[int]) -> dict[int, tuple[int, int | None]]:
-        """State and due of the rows as they stand before."""
+    def _unpacked(self, records: list[tuple[int, bytes]]) -> dict[int, MessageRow]:
+        elsewhere = self._elsewhere([one for one, record in records if record[0] == ELSEWHERE])
+        return {
+            one: unpack_record(one, record) if record[0] != ELSEWHERE else elsewhere[one] for one, record in records
+        }
+
+    def _elsewhere(self, keys: Sequence[int]) -> dict[int, MessageRow]:
+        """Rows that stand beside the records."""
         chunks: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for one in keys:
             chunks[one >> SEQ_BITS, chunk_of(one & SEQ_MASK, ROWS)].append(one)
-        wanted = [(key("m", *chunk), [str(one & SEQ_MASK) for one in those]) for chunk, those in chunks.items()]
+        wanted = [(key("x", *chunk), [str(one & SEQ_MASK) for one in some]) for chunk, some in chunks.items()]
         found = {}
-        for those, values in zip(chunks.values(), self._draft.many(wanted), strict=True):
-            for one, value in zip(those, values, strict=True):
-                if value is not None:
-                    state, _, _, _, _, due, *_ = unpack(value)
-                    found[one] = (state, due)
+        for some, values in zip(chunks.values(), self._draft.many(wanted), strict=True):
+            for one, value in zip(some, values, strict=True):
+                assert value is not None, f"the row of message {one} is missing"
+                found[one] = unpack_row(one, value)
         return found
+
+    def save(self, values: Sequence[tuple[Any, ...]]) -> None:
+        chunks: defaultdict[tuple[int, int], list[tuple[Any, ...]]] = defaultdict(list)
+        for one in values:
+            chunks[one[0] >> SEQ_BITS, chunk_of(one[0] & SEQ_MASK, ROWS)].append(one)
+        firsts = [min(one[0] for one in some) for some in chunks.values()]
+        lasts = [max(one[0] for one in some) for some in chunks.values()]
+        wanted = [_span(*ends) for ends in zip(chunks, firsts, lasts, strict=True)]
+        spans = self._draft.spans(wanted)
+        for (chunk, some), first, (name, start, end), span in zip(chunks.items(), firsts, wanted, spans, strict=True):
+            records = bytearray(span.ljust(end - start, b"\0"))
+            beside = self._elsewhere([one[0] for one in some if records[(one[0] - first) * WIDTH] == ELSEWHERE])
+            large: dict[str, bytes | None] = {str(one & SEQ_MASK): None for one in beside}
+            for one in some:
+                at = (one[0] - first) * WIDTH
+                before = records[at]
+                if before != ABSENT or one[1] in _FEW or one[6] is not None:
+                    self._index(one, before, beside.get(one[0]))
+                record = pack_record(one)
+                if record is None:
+                    record, large[str(one[0] & SEQ_MASK)] = POINTER, pack_row(one)
+                records[at : at + WIDTH] = record
+            # All but the first are made as long as they get: one that grows is relied on as a whole.
+            self._draft.overwrite(name, start, bytes(records), ROWS * WIDTH if chunk[1] else 0)
+            if large:
+                self._draft.put(key("x", *chunk), large)
+
+    def _index(self, row: tuple[Any, ...], record: int, beside: MessageRow | None) -> None:
+        """Keep the indexes of few states and of what is due; `record` is what the message's began with before, and
+        `beside` its row if that stood elsewhere."""
+        contract, seq, state, due = row[0] >> SEQ_BITS, row[0] & SEQ_MASK, row[1], row[6]
+        was: int | None = int(beside.state) if beside is not None else record - 1 if record != ABSENT else None
+        if was != state:
+            if was in _FEW:
+                self._draft.place(key("s", contract, was), {str(seq).encode(): None})
+            if state in _FEW:
+                self._draft.place(key("s", contract, int(state)), {str(seq).encode(): seq})
+        if due is not None or (beside is not None and beside.due is not None):
+            self._draft.place(key("due", contract), {str(seq).encode(): due})
 
     def delete(self, after: int, high: int, limit: int) -> int | None:
         last = self._recipients.delete(after, high, limit)
@@ -188,18 +231,18 @@ class MessageTable:
             return None
         contract = after >> SEQ_BITS
         first, end = chunk_of(max(1, (after & SEQ_MASK) + 1), ROWS), chunk_of(last & SEQ_MASK, ROWS)
-        names = [key(name, contract, chunk) for chunk in range(first, end + 1) for name in ("m", "i", "e", "a")]
+        names = [key(name, contract, chunk) for chunk in range(first, end + 1) for name in ("m", "x", "a")]
         self._draft.drop(names)
         return last
 
     def earlier(self, key_: int) -> list[MessageRow]:
         contract, seq = key_ >> SEQ_BITS, key_ & SEQ_MASK
         packed = self._draft.get(key("a", contract, chunk_of(seq, ROWS)), str(seq))
-        return [] if packed is None else [unpack_row(key_, *one) for one in unpack(packed)]
+        return [] if packed is None else [unpack_row(key_, one) for one in unpack(packed)]
 
     def _keep_earlier(self, key_: int, rows: Sequence[MessageRow]) -> None:
         contract, seq = key_ >> SEQ_BITS, key_ & SEQ_MASK
-        packed = [(pack_row(one.values()), one.values()[8], (one.error or "").encode() or None) for one in rows]
+        packed = [pack_row(one.values()) for one in rows]
         self._draft.put(key("a", contract, chunk_of(seq, ROWS)), {str(seq): pack(packed) if packed else None})
 
     def save_earlier(self, rows: Sequence[MessageRow]) -> None:
@@ -324,6 +367,12 @@ class MessageTable:
             found += [one for one in range(after + 1, last + 1) if fits(rows.get(one))]
             after = last
         return found[:limit]
+
+
+def _span(chunk: tuple[int, int], first: int, last: int) -> tuple[str, int, int]:
+    """Where the records of a chunk's messages stand, both ends included: key, first byte, end."""
+    start = chunk[1] * ROWS + 1
+    return key("m", *chunk), ((first & SEQ_MASK) - start) * WIDTH, ((last & SEQ_MASK) - start + 1) * WIDTH
 
 
 def _code(row: MessageRow) -> str | None:

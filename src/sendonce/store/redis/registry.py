@@ -145,6 +145,10 @@ class DirectoryTable:
 
     def _unpaused(self) -> list[tuple[float, int, float | None]]:
         """Next slot, number and rate of those that may send."""
+        numbers = [str(no) for no in self._numbers(Kind.SENDER)]
+        accounts = [str(no) for no in self._numbers(Kind.ACCOUNT)]
+        # At once what is asked one by one below.
+        self._draft.many([(key("senders"), numbers), (key("slots"), numbers), (key("accounts"), accounts)])
         records = [self._record(no) for no in self._numbers(Kind.SENDER)]
         return [
             (self._slot(one.no), one.no, one.rate)

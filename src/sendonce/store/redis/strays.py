@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -25,6 +26,12 @@ _BUCKETS = 4096
 _EPOCH, _KEEP = 15 * 24 * 3600 * 1000, 3
 
 
+@lru_cache(2)
+def _names(epoch: int) -> list[str]:
+    """Keys of an epoch's strings."""
+    return [key("p", epoch, bucket) for bucket in range(_BUCKETS)]
+
+
 class IdTable:
     """See `Ids`. Entries are added to the end of strings, a few hundred for each."""
 
@@ -40,8 +47,8 @@ class IdTable:
         for id_, one, attempt in ids:
             hash_ = zlib.crc32(id_)
             tails[hash_ % _BUCKETS] += _ENTRY.pack(hash_, one, attempt & _ATTEMPT_MASK)
-        for bucket, data in tails.items():
-            self._draft.append(key("p", epoch, bucket), data)
+        names = _names(epoch)
+        self._draft.append({names[bucket]: data for bucket, data in tails.items()})
 
     def _epoch(self) -> int:
         return int(self._draft.get(key("meta"), "ids_epoch") or 0)

@@ -76,9 +76,10 @@ class RedisWriter(Writer):
                 error = self._run_all(group, noted)
                 answer = self._submit(calls) if self._draft.changes_something or error is not None else None
             match answer:
-                case None:
+                case None if not self._draft.guessed:
                     return None, noted
                 case [b"done", commit, branch, fork]:
+                    self._draft.remember()
                     if error is not None:
                         raise error
                     self.known = Moment(commit, branch.decode(), int(fork or 0))
@@ -94,6 +95,7 @@ class RedisWriter(Writer):
                         run = self._connection.run()
                     self._roll_call.attend(run)
             self._transaction.forget()
+            self._draft.forget()
         raise StoreError(f"{self._name}: others changed the same again and again; nothing was written.")
 
     def _step(self, operation: Callable[..., Any]) -> Any:
@@ -132,6 +134,8 @@ class RedisWriter(Writer):
             arguments += (number(name), command, len(some), *some)
             if isinstance(expected, int):
                 arguments += (0, expected)
+            elif isinstance(expected, bytes):
+                arguments += (-1, expected)
             else:
                 arguments += (len(expected), *(b"-" if value is None else b"+" + value for value in expected))
         writes = list(self._draft.writes())
@@ -144,8 +148,10 @@ class RedisWriter(Writer):
             arguments += (number(key("c", no)), number(key("n", no)))
             arguments += (number(key("contracts", state)) for state in (2, 3, 4, 5))
             arguments += (len(book), *(part for change in book.items() for part in change))
+        tails = self._draft.tails()
+        arguments += (len(tails), *tails.values())
         self._begin_journal(Moment(self.known.commit, (branch or b"").decode(), int(fork or 0)))
-        answer = self._ask_for(list(keys), arguments)
+        answer = self._ask_for([*keys, *tails], arguments)
         if answer[0] == b"done":
             self._last = token
         return answer
