@@ -13,12 +13,14 @@ _PORT = re.compile(r"listens on http://[^ ]*:(\d+)")
 
 
 class Server:
-    """Runs while the block runs; the store is `bench.db` in the folder."""
+    """Runs while the block runs, with its journals in the folder. The store is a URL, or `bench.db` in the folder."""
 
-    def __init__(self, place: Path, *flags: str, command: str = "serve") -> None:
+    def __init__(self, place: Path, *flags: str, command: str = "serve", store: str | None = None) -> None:
         self._place = place
         ports = ["--port", "0"] if command == "serve" else []
-        self._arguments = [command, *ports, "--store", f"sqlite:///{place}/bench.db", "--log-level", "warning", *flags]
+        store = store or f"sqlite:///{place}/bench.db"
+        state = ["--state-dir", str(place / "state")]
+        self._arguments = [command, *ports, "--store", store, *state, "--log-level", "warning", *flags]
         self.port = 0
 
     def __enter__(self) -> "Server":

@@ -12,6 +12,9 @@ bench = typer.Typer(help="Measure. Each prints a table or, with --json, JSON.", 
 
 Messages = Annotated[int, typer.Option(min=10, help="Messages.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight.")]
+EmptyStore = Annotated[
+    str | None, typer.Option("--store", help="URL of an empty store; a fresh file by default.", show_default=False)
+]
 
 
 @bench.command("import")
@@ -30,7 +33,7 @@ def dispatch(
     messages: Messages = 1_000_000,
     concurrency: Concurrency = 500,
     stretches: Annotated[int, typer.Option(min=1)] = 15,
-    store: Annotated[str | None, typer.Option(help="URL of an empty store; a fresh file by default.")] = None,
+    store: EmptyStore = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Dispatch through a channel without a socket."""
@@ -94,3 +97,18 @@ def restart(
     from sendonce.bench.restart import restart as measure
 
     show(asyncio.run(measure(messages, kills)), as_json)
+
+
+@bench.command()
+def rate(
+    per_second: Annotated[int, typer.Option("--rate", min=1, help="Messages per second of the sender.")] = 80,
+    instances: Annotated[int, typer.Option(min=1, help="Processes that share it.")] = 3,
+    seconds: Annotated[int, typer.Option(min=2)] = 60,
+    store: EmptyStore = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Keep one sender's rate with several processes."""
+    from sendonce.bench.rate import rate as measure
+    from sendonce.bench.report import show
+
+    show(measure(instances, per_second, seconds, store), as_json)

@@ -1,0 +1,134 @@
+"""A provider that accepts everything and writes down when which message came, in a process of its own."""
+
+import asyncio
+import multiprocessing
+import os
+import re
+import time
+from array import array
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import cast
+
+import uvloop
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_TO = re.compile(rb'"to": *"\+?(\d+)"')
+#: It looks at the clock this often, in seconds, to know how late it may itself have been.
+_BEAT = 0.002
+_BODY = '{"messaging_product":"whatsapp","messages":[{"id":"wamid.%016d"}]}'
+_ANSWER = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+
+
+class Receiver:
+    """Runs while the block runs, and answers each request after `delay` seconds."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=_main, args=(other, delay), daemon=True)
+        self.url = ""
+
+    def __enter__(self) -> "Receiver":
+        self._process.start()
+        self.url = f"http://127.0.0.1:{self._pipe.recv()}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.join()
+
+    def count(self) -> int:
+        """How many requests came so far."""
+        self._pipe.send("count")
+        count: int = self._pipe.recv()
+        return count
+
+    def arrivals(self) -> tuple["array[float]", "array[int]"]:
+        """When each request came, by this machine's `time.monotonic()`, and the number that it was for, in the order of
+        coming."""
+        self._pipe.send("arrivals")
+        times, numbers = array("d"), array("q")
+        times.frombytes(self._pipe.recv_bytes())
+        numbers.frombytes(self._pipe.recv_bytes())
+        return times, numbers
+
+    def longest_pause(self) -> float:
+        """The longest time, in seconds, for which it did not get to run itself: so much later than it arrived a request
+        may have been noticed."""
+        self._pipe.send("pause")
+        pause: float = self._pipe.recv()
+        return pause
+
+    def forget(self) -> None:
+        """Begin with an empty list."""
+        self._pipe.send("forget")
+        self._pipe.recv()
+
+
+def _main(pipe: Connection, delay: float) -> None:
+    with suppress(PermissionError):  # of the superuser alone: a busy machine makes it late then
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    uvloop.run(_serve(pipe, delay))
+
+
+async def _serve(pipe: Connection, delay: float) -> None:
+    times, numbers = array("d"), array("q")
+    pause = 0.0
+
+    def asked() -> None:
+        try:
+            question = pipe.recv()
+        except EOFError:  # whoever started this is gone
+            stop.set()
+            return
+        if question == "arrivals":
+            pipe.send_bytes(times.tobytes())
+            pipe.send_bytes(numbers.tobytes())
+            return
+        if question == "forget":
+            del times[:], numbers[:]
+        pipe.send(pause if question == "pause" else len(times))
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Peer(times, numbers, delay), "127.0.0.1", 0, backlog=1000)
+    loop.add_reader(pipe.fileno(), asked)
+    pipe.send(server.sockets[0].getsockname()[1])
+    last = time.monotonic()
+    while not stop.is_set():
+        await asyncio.sleep(_BEAT)
+        pause, last = max(pause, time.monotonic() - last - _BEAT), time.monotonic()
+
+
+class _Peer(asyncio.Protocol):
+    """One connection, with one request at a time."""
+
+    def __init__(self, times: "array[float]", numbers: "array[int]", delay: float) -> None:
+        self._times = times
+        self._numbers = numbers
+        self._delay = delay
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by type
+
+    def data_received(self, data: bytes) -> None:
+        now = time.monotonic()
+        self._buffer += data
+        head, end, body = self._buffer.partition(b"\r\n\r\n")
+        if not end:
+            return
+        length = _LENGTH.search(head)
+        if length is None or len(body) < int(length[1]):
+            return
+        self._buffer = b""
+        to = _TO.search(body)
+        self._times.append(now)
+        self._numbers.append(int(to[1]) if to is not None else 0)
+        answer = _BODY % len(self._times)
+        whole = (_ANSWER % (len(answer), answer)).encode()
+        if self._delay:
+            asyncio.get_running_loop().call_later(self._delay, self._transport.write, whole)
+        else:
+            self._transport.write(whole)
