@@ -129,6 +129,10 @@ class _Peer(asyncio.Protocol):
         answer = _BODY % len(self._times)
         whole = (_ANSWER % (len(answer), answer)).encode()
         if self._delay:
-            asyncio.get_running_loop().call_later(self._delay, self._transport.write, whole)
+            asyncio.get_running_loop().call_later(self._delay, self._answer, whole)
         else:
+            self._answer(whole)
+
+    def _answer(self, whole: bytes) -> None:
+        if not self._transport.is_closing():  # whoever asked may have been killed
             self._transport.write(whole)
