@@ -7,6 +7,7 @@ import typer
 import uvloop
 
 from sendonce.cli import options
+from sendonce.observe.log import configure
 
 bench = typer.Typer(help="Measure. Each prints a table or, with --json, JSON.", no_args_is_help=True)
 
@@ -52,6 +53,7 @@ def http(
     target: Annotated[str | None, typer.Option(help="URL to POST to; a private nginx by default.")] = None,
     receipts: Annotated[int, typer.Option(min=0, max=3, help="Signed receipts posted back per message.")] = 0,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
+    store: EmptyStore = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Dispatch with real POSTs, beside the bare HTTP client."""
@@ -61,20 +63,21 @@ def http(
 
     tune_interpreter()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    show(measure(messages, concurrency, target, receipts, rounds), as_json)
+    show(measure(messages, concurrency, target, receipts, rounds, store), as_json)
 
 
 @bench.command()
 def status(
     messages: Messages = 1_000_000,
     requests: Annotated[int, typer.Option(min=10)] = 1000,
+    store: EmptyStore = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Ask for the status while a worker dispatches."""
     from sendonce.bench.report import show
     from sendonce.bench.status import status as measure
 
-    show(measure(messages, requests), as_json)
+    show(measure(messages, requests, store), as_json)
 
 
 @bench.command()
@@ -90,13 +93,16 @@ def memory(messages: Messages = 1_000_000, as_json: options.AsJson = False) -> N
 
 @bench.command()
 def restart(
-    messages: Messages = 1_000_000, kills: Annotated[int, typer.Option(min=1)] = 5, as_json: options.AsJson = False
+    messages: Messages = 1_000_000,
+    kills: Annotated[int, typer.Option(min=1)] = 5,
+    store: EmptyStore = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """From a start after kill -9 to the first message sent."""
     from sendonce.bench.report import show
     from sendonce.bench.restart import restart as measure
 
-    show(asyncio.run(measure(messages, kills)), as_json)
+    show(asyncio.run(measure(messages, kills, store)), as_json)
 
 
 @bench.command()
@@ -112,3 +118,29 @@ def rate(
     from sendonce.bench.report import show
 
     show(measure(instances, per_second, seconds, store), as_json)
+
+
+@bench.command()
+def peers(
+    messages: Messages = 200_000,
+    concurrency: Concurrency = 100,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    outage_messages: Annotated[int, typer.Option(min=1000, help="Messages of each outage.")] = 20_000,
+    kills: Annotated[int, typer.Option(min=1, help="Kills of a worker.")] = 3,
+    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Rates and memory.")] = True,
+    outages: Annotated[bool, typer.Option("--outages/--no-outages", help="Kills and lost logs.")] = True,
+    as_json: options.AsJson = False,
+) -> None:
+    """The Redis engine beside BullMQ, on a private redis-server. Needs a copy of the repository."""
+    from sendonce.bench.peers import peers as measure
+    from sendonce.bench.report import show_comparison
+    from sendonce.compose import tune_interpreter
+
+    configure("error", "console")
+    tune_interpreter()
+    try:
+        result = measure(messages, concurrency, rounds, outage_messages, kills, speed, outages)
+    except RuntimeError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        raise typer.Exit(2) from None
+    show_comparison(result, as_json)
