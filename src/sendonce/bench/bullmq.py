@@ -40,10 +40,13 @@ class _Script:
 
 
 class BullMQ:
-    """See `Contender`."""
+    """See `Contender`. What to do with a receipt is left to those who use it, so it gets none."""
+
+    receipts_to: int | None
 
     def __init__(self, name: str, command: Sequence[str], folder: Path, suffix: str) -> None:
         self.name = name
+        self.receipts_to = None
         self._command = command
         self._folder = folder
         self._suffix = suffix

@@ -9,7 +9,7 @@ from sendonce.bench.redis_server import RedisServer
 
 
 class Left(msgspec.Struct, frozen=True):
-    """Messages that are not done: `open` will go on by themselves, `failed` and `unknown` will not."""
+    """Messages that are not done. `unknown` may have been sent: receipts settle them, or their absence."""
 
     open: int
     failed: int = 0
@@ -27,6 +27,8 @@ class Contender(Protocol):
     """One system on one server. It may be asked again after the server was emptied."""
 
     name: str
+    #: Where it takes receipts, from `prepare` on.
+    receipts_to: int | None
 
     def prepare(self, server: RedisServer, place: Path) -> None:
         """Begin with this server, which is empty, and this empty folder."""

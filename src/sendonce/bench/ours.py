@@ -1,6 +1,7 @@
 """Our side of a comparison: a store on the same server, a dispatcher in this process or workers beside it."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import uvloop
 
 from sendonce.bench.contender import Left
+from sendonce.bench.receipts import PHONE_NUMBER_ID, SECRET
 from sendonce.bench.redis_server import RedisServer
 from sendonce.bench.server import Server
 from sendonce.bench.stage import add_contract, add_sender, joined
@@ -24,16 +26,25 @@ from sendonce.observe.metrics import Metrics
 from sendonce.store.open import open_store
 from sendonce.store.protocol import Action, FullStore
 
+#: Seconds without a receipt that prove an absence, in outages, instead of 900: as long as BullMQ waits before it looks
+#: for stalled jobs.
+EVIDENCE_WINDOW = 30
+
 
 class Ours:
     """See `Contender`. Batches in flight are contracts that are filled at the same time."""
 
     name = "sendonce"
+    receipts_to: int | None = None
 
     def prepare(self, server: RedisServer, place: Path) -> None:
         self._url = server.url
         self._place = place
         self._contracts: list[str] = []
+        self._started = False
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.receipts_to = probe.getsockname()[1]
 
     def add(self, messages: int, in_flight: int, target: str | None) -> float:
         return uvloop.run(self._add(messages, in_flight, target))
@@ -42,10 +53,12 @@ class Ours:
         return messages / uvloop.run(self._work(concurrency))
 
     def worker(self, concurrency: int, target: str) -> Server:
-        uvloop.run(self._start())
-        flags = ("--concurrency", str(concurrency), "--log-level", "error")
-        worker = Server(self._place, *flags, command="worker", store=self._url)
-        return worker.__enter__()
+        if not self._started:
+            uvloop.run(self._start())
+            self._started = True
+        flags = ["--concurrency", concurrency, "--port", self.receipts_to, "--evidence-window", EVIDENCE_WINDOW]
+        server = Server(self._place, *map(str, flags), store=self._url, quiet=True)
+        return server.__enter__()
 
     def left(self) -> Left:
         return uvloop.run(self._left())
@@ -85,9 +98,8 @@ class Ours:
 
     async def _start(self) -> None:
         store = await open_store(self._url, create=False, state_dir=self._place / "state")
-        for one in await self._all(store):
-            if one.state is ContractState.DRAFT:
-                await store.act(one.id, Action.START)
+        for contract in self._contracts:
+            await store.act(contract, Action.START)
         await store.close()
 
     async def _left(self) -> Left:
@@ -105,4 +117,10 @@ class Ours:
 
 
 def _settings(url: str) -> dict[str, Any]:
-    return {"phoneNumberId": "1", "accessToken": "bench", "appSecret": "s", "verifyToken": "v", "baseUrl": url}
+    return {
+        "phoneNumberId": PHONE_NUMBER_ID,
+        "accessToken": "bench",
+        "appSecret": SECRET,
+        "verifyToken": "v",
+        "baseUrl": url,
+    }

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 
@@ -20,13 +19,16 @@ from sendonce.bench.stage import folder
 LATENCY = 0.02
 #: Seconds after which a supervisor has started what was killed again.
 SUPERVISOR = 1.0
-#: Nothing is waited for longer than this, in seconds: stalled jobs and leases that ran out take a minute or two.
+#: Nothing is waited for longer than this, in seconds.
 PATIENCE = 300.0
+#: When nothing changed for this long, in seconds, nothing will: leases run out after 45, stalled jobs are looked for
+#: every 30, and what is absent is proven absent in 30.
+STEADY = 100.0
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """`resumed` and `settled` are seconds: until messages flowed again, and until none was open any more. Of those
-    messages, `doubled` came twice, `missing` never, and `left` says in which states that is known."""
+    """`resumed` and `settled` are seconds: until messages flowed again, and until nothing changed any more. Then
+    `doubled` messages had come twice, `missing` never, and `left` were not done."""
 
     resumed: float
     settled: float
@@ -52,10 +54,14 @@ class _Stage:
                 raise RuntimeError(f"{self.contender.name} stands still")
             time.sleep(0.005)
 
-    def resumed(self, since: float) -> float:
-        """Seconds from a moment to the first message after it."""
+    def seen(self) -> int:
+        """How many came, with those that were on their way."""
+        time.sleep(LATENCY)
+        return self.receiver.count()
+
+    def resumed(self, since: float, seen: int) -> float:
+        """Seconds from a moment to the first message after those that were seen."""
         deadline = time.monotonic() + PATIENCE
-        seen = self.receiver.count()
         while time.monotonic() < deadline:
             if self.receiver.count() > seen:
                 times, _ = self.receiver.arrivals()
@@ -64,11 +70,14 @@ class _Stage:
         raise RuntimeError(f"{self.contender.name} does not go on")
 
     def outcome(self, resumed: float, since: float) -> Outcome:
-        """Wait until nothing is open."""
-        deadline = time.monotonic() + PATIENCE
-        while (left := self.contender.left()).open and time.monotonic() < deadline:
+        """Wait until nothing is open or unknown, or nothing changes any more."""
+        left, changed = self.contender.left(), time.monotonic()
+        while (left.open or left.unknown) and time.monotonic() < changed + STEADY:
             time.sleep(0.2)
-        settled = time.monotonic() - since
+            now = self.contender.left()
+            if now != left:
+                left, changed = now, time.monotonic()
+        settled = changed - since
         _, numbers = self.receiver.arrivals()
         came = len(set(numbers))
         return Outcome(resumed, settled, len(numbers) - came, self.messages - came, left)
@@ -76,56 +85,52 @@ class _Stage:
 
 @contextmanager
 def _stage(contender: Contender, messages: int) -> Iterator[_Stage]:
-    with folder() as place, Receiver(LATENCY) as receiver:
-        (place / "redis").mkdir()
+    with folder() as place:
+        for part in ("redis", "contender"):
+            (place / part).mkdir()
         with RedisServer(place / "redis") as server:
-            contender.prepare(server, _empty(place / "ours"))
-            contender.add(messages, 1, receiver.url)
-            yield _Stage(contender, server, receiver, messages)
-
-
-def _empty(path: Path) -> Path:
-    path.mkdir()
-    return path
+            contender.prepare(server, place / "contender")
+            with Receiver(LATENCY, contender.receipts_to) as receiver:
+                contender.add(messages, 1, receiver.url)
+                yield _Stage(contender, server, receiver, messages)
 
 
 def worker_killed(contender: Contender, messages: int, concurrency: int, kills: int) -> Outcome:
-    """One of two workers is killed again and again, and each time started again; `resumed` is the median time to the
-    first message afterwards, `settled` counts from the last kill."""
+    """The worker is killed again and again, and each time another one is started at once; `resumed` is the median time
+    to the first message of the next one, `settled` counts from the last kill."""
     with _stage(contender, messages) as stage:
-        workers = [contender.worker(concurrency, stage.receiver.url) for _ in range(2)]
+        worker = contender.worker(concurrency, stage.receiver.url)
         resumed = []
         try:
             for kill in range(1, kills + 1):
                 stage.reach(0.7 * kill / kills)
-                workers.pop(0).kill()
-                since = time.monotonic()
-                workers.append(contender.worker(concurrency, stage.receiver.url))
-                resumed.append(stage.resumed(since))
+                worker.kill()
+                since, seen = time.monotonic(), stage.seen()
+                worker = contender.worker(concurrency, stage.receiver.url)
+                resumed.append(stage.resumed(since, seen))
             return stage.outcome(statistics.median(resumed), since)
         finally:
-            for worker in workers:
-                worker.kill()
+            worker.kill()
 
 
 def server_killed(contender: Contender, messages: int, concurrency: int) -> Outcome:
-    """Redis is killed and started again; times count from when it answers."""
+    """Redis is killed and started again; times count from its start."""
     with _stage(contender, messages) as stage:
         worker = contender.worker(concurrency, stage.receiver.url)
         try:
             stage.reach(0.3)
             stage.server.kill()
             time.sleep(SUPERVISOR)
+            since, seen = time.monotonic(), stage.seen()
             stage.server.start()
-            since = time.monotonic()
-            return stage.outcome(stage.resumed(since), since)
+            return stage.outcome(stage.resumed(since, seen), since)
         finally:
             worker.kill()
 
 
 def log_cut(contender: Contender, messages: int, concurrency: int) -> Outcome:
-    """The machine of Redis loses power: the last second of its log was not synced and is gone. Times count from when it
-    answers again, and contain what a person does then."""
+    """The machine of Redis loses power: the last second of its log was not synced and is gone. Times count from its
+    start, and contain what a person does then."""
     with _stage(contender, messages) as stage:
         worker = contender.worker(concurrency, stage.receiver.url)
         try:
@@ -135,9 +140,9 @@ def log_cut(contender: Contender, messages: int, concurrency: int) -> Outcome:
             stage.server.kill()
             stage.server.cut_log(synced)
             time.sleep(SUPERVISOR)
+            since, seen = time.monotonic(), stage.seen()
             stage.server.start()
-            since = time.monotonic()
             contender.recovered()
-            return stage.outcome(stage.resumed(since), since)
+            return stage.outcome(stage.resumed(since, seen), since)
         finally:
             worker.kill()

@@ -95,7 +95,7 @@ def _outages(contenders: Sequence[Contender], messages: int, concurrency: int, k
     rows = []
     for what, outcomes in (
         (
-            f"one of two workers killed, {kills} times",
+            f"worker killed, {kills} times",
             {one.name: worker_killed(one, messages, concurrency, kills) for one in contenders},
         ),
         ("Redis killed", {one.name: server_killed(one, messages, concurrency) for one in contenders}),
@@ -111,9 +111,9 @@ def _rows(what: str, outcomes: dict[str, Outcome]) -> Iterator[Row]:
 
     found = outcomes.values()
     yield row("messages flow again", "s", [one.resumed for one in found])
-    yield row("nothing is open any more", "s", [one.settled for one in found])
+    yield row("all is settled", "s", [one.settled for one in found])
     yield row("came twice", "messages", [one.doubled for one in found])
     yield row("never came", "messages", [one.missing for one in found])
-    yield row("listed as unknown", "messages", [one.left.unknown for one in found])
+    yield row("left unknown", "messages", [one.left.unknown for one in found])
     yield row("failed", "messages", [one.left.failed for one in found])
-    yield row("still open", "messages", [one.left.open for one in found])
+    yield row("left open", "messages", [one.left.open for one in found])

@@ -136,7 +136,7 @@ def peers(
     from sendonce.bench.report import show_comparison
     from sendonce.compose import tune_interpreter
 
-    configure("error", "console")
+    configure("critical", "console")  # outages are meant to be
     tune_interpreter()
     try:
         result = measure(messages, concurrency, rounds, outage_messages, kills, speed, outages)
