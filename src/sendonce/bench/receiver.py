@@ -1,24 +1,26 @@
-"""A provider that accepts everything and writes down when which message came, in a process of its own."""
+"""A provider that accepts everything and knows when which message came, in a process of its own."""
 
 import asyncio
 import multiprocessing
 import os
 import re
+import socket
+import struct
 import time
 from array import array
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import cast
 
 import uvloop
 
 from sendonce.bench.receipts import Receipts
 
+#: Linux's number of the option that has the kernel note when it was that bytes came, and what such a note looks like.
+_SO_TIMESTAMPNS, _NOTE = 35, struct.Struct("qq")
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _TO = re.compile(rb'"to": *"\+?(\d+)"')
 _TOKEN = re.compile(rb'"biz_opaque_callback_data": *"([^"]+)"')
-#: It looks at the clock this often, in seconds, to know how late it may itself have been.
-_BEAT = 0.002
 _BODY = '{"messaging_product":"whatsapp","messages":[{"id":"%s"}]}'
 _ANSWER = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 
@@ -49,36 +51,22 @@ class Receiver:
         return count
 
     def arrivals(self) -> tuple["array[float]", "array[int]"]:
-        """When each request came, by this machine's `time.monotonic()`, and the number that it was for, in the order of
-        coming."""
+        """When each request came, by this machine's `time.monotonic()`, and the number that it was for, about in the
+        order of coming. Times are the kernel's: that this process had to wait for its turn does not change them."""
         self._pipe.send("arrivals")
         times, numbers = array("d"), array("q")
         times.frombytes(self._pipe.recv_bytes())
         numbers.frombytes(self._pipe.recv_bytes())
         return times, numbers
 
-    def longest_pause(self) -> float:
-        """The longest time, in seconds, for which it did not get to run itself: so much later than it arrived a request
-        may have been noticed."""
-        self._pipe.send("pause")
-        pause: float = self._pipe.recv()
-        return pause
-
-    def forget(self) -> None:
-        """Begin with an empty list."""
-        self._pipe.send("forget")
-        self._pipe.recv()
-
 
 def _main(pipe: Connection, delay: float, receipts_to: int | None) -> None:
-    with suppress(PermissionError):  # of the superuser alone: a busy machine makes it late then
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
-    uvloop.run(_serve(pipe, delay, receipts_to))
+    uvloop.run(_serve(pipe, delay, None if receipts_to is None else Receipts(receipts_to)))
 
 
-async def _serve(pipe: Connection, delay: float, receipts_to: int | None) -> None:
-    times, numbers = array("d"), array("q")
-    pause = 0.0
+async def _serve(pipe: Connection, delay: float, receipts: Receipts | None) -> None:
+    log = _Log()
+    stop = asyncio.Event()
 
     def asked() -> None:
         try:
@@ -86,67 +74,97 @@ async def _serve(pipe: Connection, delay: float, receipts_to: int | None) -> Non
         except EOFError:  # whoever started this is gone
             stop.set()
             return
-        if question == "arrivals":
-            pipe.send_bytes(times.tobytes())
-            pipe.send_bytes(numbers.tobytes())
-            return
-        if question == "forget":
-            del times[:], numbers[:]
-        pipe.send(pause if question == "pause" else len(times))
+        if question == "count":
+            pipe.send(len(log.times))
+        else:
+            pipe.send_bytes(log.times.tobytes())
+            pipe.send_bytes(log.numbers.tobytes())
 
-    stop = asyncio.Event()
+    def connected() -> None:
+        with suppress(BlockingIOError):
+            while True:
+                _Peer(listening.accept()[0], log, delay, receipts)
+
     loop = asyncio.get_running_loop()
-    receipts = None if receipts_to is None else Receipts(receipts_to)
-    posting = None if receipts is None else asyncio.create_task(receipts.run())
-    server = await loop.create_server(lambda: _Peer(times, numbers, delay, receipts), "127.0.0.1", 0, backlog=1000)
-    loop.add_reader(pipe.fileno(), asked)
-    os.set_blocking(pipe.fileno(), True)  # the loop changed that, and lists are larger than a pipe
-    pipe.send(server.sockets[0].getsockname()[1])
-    last = time.monotonic()
-    while not stop.is_set():
-        await asyncio.sleep(_BEAT)
-        pause, last = max(pause, time.monotonic() - last - _BEAT), time.monotonic()
-    if posting is not None:
-        posting.cancel()
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as listening:
+        listening.setblocking(False)
+        loop.add_reader(listening, connected)
+        loop.add_reader(pipe.fileno(), asked)
+        os.set_blocking(pipe.fileno(), True)  # the loop changed that, and lists are larger than a pipe
+        pipe.send(listening.getsockname()[1])
+        posting = asyncio.create_task(receipts.run()) if receipts is not None else None
+        await stop.wait()
+        if posting is not None:
+            posting.cancel()
 
 
-class _Peer(asyncio.Protocol):
+class _Log:
+    """What came when."""
+
+    def __init__(self) -> None:
+        self.times, self.numbers = array("d"), array("q")
+
+    def add(self, at: float, number: int) -> str:
+        """Note it; answers with an id for it."""
+        self.times.append(at)
+        self.numbers.append(number)
+        return f"wamid.{len(self.times):016d}"
+
+
+class _Peer:
     """One connection, with one request at a time."""
 
-    def __init__(self, times: "array[float]", numbers: "array[int]", delay: float, receipts: Receipts | None) -> None:
-        self._times = times
-        self._numbers = numbers
+    def __init__(self, connection: socket.socket, log: _Log, delay: float, receipts: Receipts | None) -> None:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._connection = connection
+        self._log = log
         self._delay = delay
         self._receipts = receipts
         self._buffer = b""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(connection, self._readable)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by type
-
-    def data_received(self, data: bytes) -> None:
-        now = time.monotonic()
+    def _readable(self) -> None:
+        try:
+            data, notes, _, _ = self._connection.recvmsg(65536, socket.CMSG_SPACE(_NOTE.size))
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._connection)
+            self._connection.close()
+            return
         self._buffer += data
         head, end, body = self._buffer.partition(b"\r\n\r\n")
-        if not end:
-            return
         length = _LENGTH.search(head)
-        if length is None or len(body) < int(length[1]):
-            return
-        self._buffer = b""
-        to = _TO.search(body)
-        self._times.append(now)
-        self._numbers.append(int(to[1]) if to is not None else 0)
-        id_ = f"wamid.{len(self._times):016d}"
-        token = _TOKEN.search(body)
+        if end and length is not None and len(body) >= int(length[1]):
+            self._buffer = b""
+            self._take(_arrival(notes), body)
+
+    def _take(self, at: float, body: bytes) -> None:
+        to, token = _TO.search(body), _TOKEN.search(body)
+        number = int(to[1]) if to is not None else 0
+        id_ = self._log.add(at, number)
         if self._receipts is not None and token is not None:
-            self._receipts.note(id_, str(self._numbers[-1]), token[1].decode())
+            self._receipts.note(id_, str(number), token[1].decode())
         answer = _BODY % id_
-        whole = (_ANSWER % (len(answer), answer)).encode()
-        if self._delay:
-            asyncio.get_running_loop().call_later(self._delay, self._answer, whole)
-        else:
-            self._answer(whole)
+        self._loop.call_later(self._delay, self._answer, (_ANSWER % (len(answer), answer)).encode())
 
     def _answer(self, whole: bytes) -> None:
-        if not self._transport.is_closing():  # whoever asked may have been killed
-            self._transport.write(whole)
+        with suppress(OSError):  # whoever asked may have been killed
+            self._connection.send(whole)
+
+
+def _arrival(notes: Sequence[tuple[int, int, bytes]]) -> float:
+    """When the kernel got what was read, by the monotonic clock; now, where it does not say."""
+    now = time.monotonic()
+    for level, kind, note in notes:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = _NOTE.unpack(note)
+            ago: float = time.time() - seconds - nanoseconds / 1e9
+            return now - ago
+    return now
