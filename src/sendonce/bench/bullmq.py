@@ -68,9 +68,6 @@ class BullMQ:
             waiting = client.llen(f"{_QUEUE}:wait") + client.llen(f"{_QUEUE}:active")
             return Left(waiting + client.zcard(f"{_QUEUE}:delayed"), failed=client.zcard(f"{_QUEUE}:failed"))
 
-    def recovered(self) -> None:
-        """It does not notice."""
-
     def _arguments(self, script: str, **parameters: object) -> list[str]:
         given = {"port": self._server.port, **{name: it for name, it in parameters.items() if it is not None}}
         return [*self._command, f"{self._folder / script}.{self._suffix}", msgspec.json.encode(given).decode()]

@@ -45,6 +45,3 @@ class Contender(Protocol):
 
     def left(self) -> Left:
         """What is not done."""
-
-    def recovered(self) -> None:
-        """The server lost the end of its log: do what a person has to do then."""

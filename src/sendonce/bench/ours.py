@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -62,11 +60,6 @@ class Ours:
 
     def left(self) -> Left:
         return uvloop.run(self._left())
-
-    def recovered(self) -> None:
-        flags = ["--store", self._url, "--state-dir", str(self._place / "state")]
-        command = [sys.executable, "-m", "sendonce", "resume-after-restore", *flags]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     async def _add(self, messages: int, in_flight: int, target: str | None) -> float:
         async with joined(self._url, self._place / "state") as store:

@@ -130,7 +130,7 @@ def server_killed(contender: Contender, messages: int, concurrency: int) -> Outc
 
 def log_cut(contender: Contender, messages: int, concurrency: int) -> Outcome:
     """The machine of Redis loses power: the last second of its log was not synced and is gone. Times count from its
-    start, and contain what a person does then."""
+    start."""
     with _stage(contender, messages) as stage:
         worker = contender.worker(concurrency, stage.receiver.url)
         try:
@@ -142,7 +142,6 @@ def log_cut(contender: Contender, messages: int, concurrency: int) -> Outcome:
             time.sleep(SUPERVISOR)
             since, seen = time.monotonic(), stage.seen()
             stage.server.start()
-            contender.recovered()
             return stage.outcome(stage.resumed(since, seen), since)
         finally:
             worker.kill()
