@@ -47,7 +47,7 @@ format: $(VENV)/dev ## Format and fix what can be fixed
 	@$(BIN)/ruff format
 
 bench: $(VENV)/runtime ## Measure everything that has a figure (needs nginx)
-	@for what in import dispatch http "http --receipts 3 --messages 30000" status memory restart; do \
+	@for what in import dispatch http "http --receipts 3 --messages 30000" status memory restart rate; do \
 		$(BIN)/sendonce bench $$what || exit 1; done
 
 clean: ## Remove the environment and caches

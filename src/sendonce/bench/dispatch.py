@@ -45,7 +45,7 @@ async def dispatch(messages: int, concurrency: int, stretches: int, url: str | N
     rest in one go. Ratios are of neighbouring stretches, so they hold on a machine whose speed drifts.
     `url` is an empty store; a fresh file when there is none."""
     with folder() as place:
-        async with joined(url or f"sqlite:///{place}/bench.db") as store:
+        async with joined(url or f"sqlite:///{place}/bench.db", place / "state") as store:
             await add_sender(store, Null.name, {})
             large = await add_contract(store, messages, start=False)
             many, few = [], []

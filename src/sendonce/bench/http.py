@@ -29,17 +29,21 @@ from sendonce.observe.metrics import Metrics
 _SECRET = "bench-secret"
 
 
-def http(messages: int, concurrency: int, target: str | None, receipts: int, rounds: int) -> Report:
-    """Median of `rounds`, the bare client and the dispatcher in turn. `receipts` per message, 0 for none."""
+def http(
+    messages: int, concurrency: int, target: str | None, receipts: int, rounds: int, store: str | None = None
+) -> Report:
+    """Median of `rounds`, the bare client and the dispatcher in turn. `receipts` per message, 0 for none. `store` is
+    the URL of an empty one; a fresh file for each round when there is none."""
     with ExitStack() as stack:
         place = stack.enter_context(folder())
         url = target or stack.enter_context(nginx(place))
         if receipts:
-            return _with_receipts(place, url, messages, concurrency, receipts)
+            return _with_receipts(place, store, url, messages, concurrency, receipts)
         bare, dispatched = [], []
         for _ in range(rounds):
             bare.append(asyncio.run(_bare(url, messages, concurrency)))
-            dispatched.append(asyncio.run(_dispatched(place, url, messages, concurrency)))
+            here = store or f"sqlite:///{place}/{secrets.token_hex(4)}.db"
+            dispatched.append(asyncio.run(_dispatched(place, here, url, messages, concurrency)))
     ratios = sorted(ours / theirs for ours, theirs in zip(dispatched, bare, strict=True))
     middle = rounds // 2
     return report(
@@ -86,11 +90,11 @@ async def _body(url: str) -> bytes:
 _ACCOUNT = Account("", 0, "main", "whatsapp", {}, (), 0)
 
 
-async def _dispatched(place: Path, url: str, messages: int, concurrency: int) -> float:
+async def _dispatched(place: Path, store_url: str, url: str, messages: int, concurrency: int) -> float:
     """The whole: store with synchronous commits, windows, watermark, outcomes."""
-    store_url = f"sqlite:///{place}/{secrets.token_hex(4)}.db"  # a fresh one each time
-    async with joined(store_url) as store:
-        await add_sender(store, "whatsapp", _settings(url))
+    async with joined(store_url, place / "state") as store:
+        if not await store.senders():
+            await add_sender(store, "whatsapp", _settings(url))
         contract = await add_contract(store, messages)
         dispatcher = Dispatcher(
             store, {"whatsapp": WhatsApp()}, SystemClock(), Metrics(), Pace(concurrency=concurrency)
@@ -105,8 +109,8 @@ async def _dispatched(place: Path, url: str, messages: int, concurrency: int) ->
     return messages / seconds
 
 
-def _with_receipts(place: Path, url: str, messages: int, concurrency: int, receipts: int) -> Report:
-    with Server(place, "--concurrency", str(concurrency)) as server:
+def _with_receipts(place: Path, store: str | None, url: str, messages: int, concurrency: int, receipts: int) -> Report:
+    with Server(place, "--concurrency", str(concurrency), store=store) as server:
         server.add_sender("whatsapp", _settings(url))
         created = server.post("/api/contracts", {"senders": ["main"], "content": {"type": "text", "body": "Hello"}})
         contract = created["id"]

@@ -53,11 +53,11 @@ async def memory(messages: int, url: str | None = None) -> Report:
         size = size_of_store(place, url)
         url = url or f"sqlite:///{place}/bench.db"
         empty = size()
-        async with joined(url) as store:
+        async with joined(url, place / "state") as store:
             await add_sender(store, "ids", {})
             contract = await add_contract(store, messages, name="Alexandra1")
         waiting = size() - empty
-        async with joined(url) as store:
+        async with joined(url, place / "state") as store:
             started = time.perf_counter()
             dispatcher = Dispatcher(store, {"ids": _Channel()}, SystemClock(), Metrics(), Pace(concurrency=500))
             running = asyncio.create_task(dispatcher.run())
@@ -67,7 +67,7 @@ async def memory(messages: int, url: str | None = None) -> Report:
             dispatcher.stop()
             await running
         accepted = size() - empty
-        async with joined(url) as store:
+        async with joined(url, place / "state") as store:
             started = time.perf_counter()
             for first in range(1, messages + 1, BATCH):
                 for stage in (Stage.SENT, Stage.DELIVERED, Stage.READ):

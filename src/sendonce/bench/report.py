@@ -29,8 +29,37 @@ class Report(msgspec.Struct, frozen=True):
     machine: dict[str, Any]
 
 
+class Row(msgspec.Struct, frozen=True, rename="camel"):
+    """One value of each contender, by name; ours is the first."""
+
+    what: str
+    unit: str
+    values: dict[str, float]
+    less_is_better: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times better ours is than the best of the others; None where one is zero, or there is no other."""
+        ours, *others = self.values.values()
+        if not others or not ours or not all(others):
+            return None
+        return min(others) / ours if self.less_is_better else ours / max(others)
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A scenario's values, side by side."""
+
+    scenario: str
+    rows: list[Row]
+    machine: dict[str, Any]
+
+
 def report(scenario: str, figures: Sequence[Figure]) -> Report:
     return Report(scenario, list(figures), machine())
+
+
+def compare(scenario: str, rows: Sequence[Row]) -> Comparison:
+    return Comparison(scenario, list(rows), machine())
 
 
 def machine() -> dict[str, Any]:
@@ -63,15 +92,40 @@ def show(result: Report, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(result).decode())
         return
-    table = Table(title=f"bench {result.scenario}", title_justify="left")
-    for column in ("what", "value", "unit", "reach"):
-        table.add_column(column, justify="right" if column == "value" else "left")
+    table = _table(result.scenario, ("what", "value", "unit", "reach"), ("value",))
     for figure in result.figures:
-        digits = 0 if abs(figure.value) >= 100 else 2
-        table.add_row(figure.what, f"{figure.value:,.{digits}f}", figure.unit, figure.reach)
+        table.add_row(figure.what, _number(figure.value), figure.unit, figure.reach)
+    _print(table, result.machine)
+
+
+def show_comparison(result: Comparison, as_json: bool) -> None:
+    """Print it, with a column for each contender, and how much better ours is than the best of the others."""
+    if as_json:
+        print(msgspec.json.encode(result).decode())
+        return
+    names = list(dict.fromkeys(name for row in result.rows for name in row.values))
+    table = _table(result.scenario, ("what", *names, "unit", "ratio"), (*names, "ratio"))
+    for row in result.rows:
+        values = [_number(row.values[name]) if name in row.values else "-" for name in names]
+        table.add_row(row.what, *values, row.unit, "" if row.ratio is None else f"{row.ratio:.1f} x")
+    _print(table, result.machine)
+
+
+def _table(scenario: str, columns: Sequence[str], numbers: Sequence[str]) -> Table:
+    table = Table(title=f"bench {scenario}", title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left")
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:,.{0 if abs(value) >= 100 or value == int(value) else 2}f}"
+
+
+def _print(table: Table, about: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
-    console.print(", ".join(f"{name} {value}" for name, value in result.machine.items()), highlight=False)
+    console.print(", ".join(f"{name} {value}" for name, value in about.items()), highlight=False)
 
 
 def peak_memory(pid: int | None = None) -> float:

@@ -57,15 +57,16 @@ class _Provider:
             self._open.discard(writer)
 
 
-async def restart(messages: int, kills: int) -> Report:
-    """Medians over `kills`, from the start of the process to the first message, and until its API is up."""
+async def restart(messages: int, kills: int, url: str | None = None) -> Report:
+    """Medians over `kills`, from the start of the process to the first message, and until its API is up. `url` is an
+    empty store; a fresh file when there is none."""
     with folder() as place:
         async with _Provider() as provider:
             settings = {"phoneNumberId": "1", "accessToken": "x", "baseUrl": f"http://127.0.0.1:{provider.port}"}
-            async with joined(f"sqlite:///{place}/bench.db") as store:
+            async with joined(url or f"sqlite:///{place}/bench.db", place / "state") as store:
                 await add_sender(store, "whatsapp", settings)
                 await add_contract(store, messages)
-            sent, up = zip(*[await _once(place, provider) for _ in range(kills + 1)], strict=True)
+            sent, up = zip(*[await _once(place, url, provider) for _ in range(kills + 1)], strict=True)
     # The first start follows no kill.
     return report(
         "restart",
@@ -78,11 +79,11 @@ async def restart(messages: int, kills: int) -> Report:
     )
 
 
-async def _once(place: Path, provider: _Provider) -> tuple[float, float]:
+async def _once(place: Path, url: str | None, provider: _Provider) -> tuple[float, float]:
     first = asyncio.create_task(provider.first())
     await asyncio.sleep(0)
     started = time.perf_counter()
-    server = Server(place)
+    server = Server(place, store=url)
     await asyncio.to_thread(server.__enter__)
     up = time.perf_counter()
     sent = await first

@@ -13,18 +13,23 @@ _PORT = re.compile(r"listens on http://[^ ]*:(\d+)")
 
 
 class Server:
-    """Runs while the block runs. The store is `bench.db` in the folder, unless its URL is given."""
+    """Runs while the block runs, with its journals in the folder. The store is a URL, or `bench.db` in the folder. A
+    `quiet` one does not log: its errors are expected."""
 
-    def __init__(self, place: Path, *flags: str, command: str = "serve", store: str | None = None) -> None:
+    def __init__(
+        self, place: Path, *flags: str, command: str = "serve", store: str | None = None, quiet: bool = False
+    ) -> None:
         self._place = place
         ports = ["--port", "0"] if command == "serve" else []
-        self._arguments = [command, *ports, "--store", store or f"sqlite:///{place}/bench.db", *flags]
-        self._arguments += ["--log-level", "warning", "--state-dir", str(place / "state")]
+        store = store or f"sqlite:///{place}/bench.db"
+        state = ["--state-dir", str(place / "state")]
+        self._arguments = [command, *ports, "--store", store, *state, "--log-level", "warning", *flags]
+        self._log = subprocess.DEVNULL if quiet else None
         self.port = 0
 
     def __enter__(self) -> "Server":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sendonce", *self._arguments], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "sendonce", *self._arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
         )
         if self._arguments[0] == "serve":
             assert self._process.stdout is not None

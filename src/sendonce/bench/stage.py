@@ -28,9 +28,9 @@ def folder() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def joined(url: str) -> AsyncIterator[FullStore]:
-    """A store that this process has joined."""
-    store = await open_store(url)
+async def joined(url: str, state_dir: Path | None = None) -> AsyncIterator[FullStore]:
+    """A store that this process has joined, with its journals where it keeps them or in `state_dir`."""
+    store = await open_store(url, state_dir=state_dir)
     await store.join(Instance(id="", host="bench", pid=0, version="", webhooks=False, started_at=0))
     try:
         yield store
@@ -38,10 +38,10 @@ async def joined(url: str) -> AsyncIterator[FullStore]:
         await store.close()
 
 
-async def add_sender(store: FullStore, channel: str, settings: dict[str, Any]) -> None:
-    """The sender `main`, unlimited."""
+async def add_sender(store: FullStore, channel: str, settings: dict[str, Any], rate: float | None = None) -> None:
+    """The sender `main`, by default unlimited."""
     account = await store.create_account(Account("", 0, "main", channel, settings, (), 0))
-    await store.create_sender(Sender("", 0, "main", channel, account, None, {}, (), 0))
+    await store.create_sender(Sender("", 0, "main", channel, account, rate, {}, (), 0))
 
 
 async def add_contract(store: FullStore, messages: int, start: bool = True, name: str = "Anna") -> Contract:

@@ -14,13 +14,14 @@ _REQUEST = b"GET /api/queues/status HTTP/1.1\r\nHost: localhost\r\n\r\n"
 PAUSE = 0.002
 
 
-def status(messages: int, requests: int) -> Report:
-    """Percentiles of the time from a request to the last byte of its answer."""
+def status(messages: int, requests: int, store: str | None = None) -> Report:
+    """Percentiles of the time from a request to the last byte of its answer. `store` is the URL of an empty one; a
+    fresh file when there is none."""
     with folder() as place:
-        asyncio.run(_fill(place, messages))
-        with Server(place, "--no-dispatch") as server:
+        asyncio.run(_fill(place, store or f"sqlite:///{place}/bench.db", messages))
+        with Server(place, "--no-dispatch", store=store) as server:
             idle = _ask(server.port, requests)
-            with Server(place, command="worker"):
+            with Server(place, command="worker", store=store):
                 before = server.get("/api/queues/status")["messages"]["completed"]
                 started = time.perf_counter()
                 busy = _ask(server.port, requests)
@@ -39,8 +40,8 @@ def status(messages: int, requests: int) -> Report:
     )
 
 
-async def _fill(place: Path, messages: int) -> None:
-    async with joined(f"sqlite:///{place}/bench.db") as store:
+async def _fill(place: Path, url: str, messages: int) -> None:
+    async with joined(url, place / "state") as store:
         await add_sender(store, "null", {})
         for _ in range(10):
             await add_contract(store, messages // 10)

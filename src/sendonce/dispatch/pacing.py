@@ -5,8 +5,9 @@ from math import floor
 from sendonce.domain.lease import Lease
 
 #: A slot may be used this much too late, in seconds, where its period is shorter: a loop's hiccup should not cost
-#: slots. At 80 messages a second it lets at most four late ones into the next second.
-TOLERANCE = 0.05
+#: slots. At 80 messages a second it lets two late ones into the next second, and leaves as much room again for what a
+#: request is longer on its way than the one before it: 84 arrive in a second at most.
+TOLERANCE = 0.03
 
 
 class Slots:

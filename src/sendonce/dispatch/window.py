@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 #: Answers wait at most this long for their sub-batch to fill, in seconds: what a crash leaves unknown stays small.
 FLUSH_EVERY = 0.1
-#: Slots that open within this time are handed out together, in seconds: a tenth of a slot's tolerance.
+#: Slots that open within this time are handed out together, in seconds: a sixth of a slot's tolerance.
 TICK = 0.005
 #: Pauses between tries to reach a store that fails, in seconds: the first and the longest.
 STORE_RETRY = (0.1, 2.0)
