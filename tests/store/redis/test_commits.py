@@ -132,6 +132,35 @@ async def test_a_server_that_forgot_a_commit_is_found_out(ledger: Ledger, tmp_pa
     await ledger.engine.close_all()
 
 
+async def test_lost_history_that_a_webhook_post_meets_first(ledger: Ledger, tmp_path: Path) -> None:
+    """It is dealt with whatever finds it: the post is refused, so that it is sent again, and nothing goes on."""
+    contract = await ledger.contract_of(6)
+    await ledger.copy(tmp_path / "copy")
+    await ledger.started(2)
+    redis_server.restore(tmp_path / "copy")
+    with pytest.raises(StoreError, match="has lost history"):
+        await ledger.store.receive("null", b"post")
+    assert await ledger.counts(contract) == Counts(waiting=4, unknown=2)
+    await ledger.nothing()
+    await ledger.engine.close_all()
+
+
+async def test_a_window_is_read_when_the_server_is_back(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It went away just after the window was granted: nobody has to wait for the lease to run out."""
+    await ledger.contract_of(2)
+    read, away = Readers.run, [True, True]
+
+    async def not_yet(self: Readers, query: object, *arguments: object) -> object:
+        if query is leases.window and away:
+            away.pop()
+            raise StoreError("away")
+        return await read(self, query, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Readers, "run", not_yet)
+    assert seqs(await ledger.lease()) == [1, 2]
+    await ledger.engine.close_all()
+
+
 async def test_the_scripts_may_be_forgotten(ledger: Ledger) -> None:
     """As by a failover, or SCRIPT FLUSH."""
     contract = await ledger.contract_of(2)

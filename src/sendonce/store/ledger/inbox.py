@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from sendonce.store.ledger.transaction import Transaction
-from sendonce.store.ledger.writer import Writer
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -16,10 +16,11 @@ class _Waiting(msgspec.Struct, frozen=True):
 
 
 class Inbox:
-    """Belongs to one event loop; the writer's thread takes what waits when its turn comes."""
+    """Belongs to one event loop; the writer's thread takes what waits when its turn comes. `commit` runs an operation
+    durably."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    def __init__(self, commit: Callable[..., Awaitable[None]]) -> None:
+        self._commit = commit
         self._waiting: deque[_Waiting] = deque()
         self._called = False  # a write is queued that has not taken anything yet
         self._writes: set[asyncio.Task[None]] = set()
@@ -39,7 +40,7 @@ class Inbox:
     async def _write(self) -> None:
         taken: list[_Waiting] = []
         try:
-            await self._writer.run(self._take, taken)
+            await self._commit(self._take, taken)
         except Exception as error:  # whatever it was, each caller gets it
             if not taken:  # it failed before its turn came
                 self._called = False

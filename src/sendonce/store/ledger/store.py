@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sendonce.domain.contract import Contract, ContractSpec
+from sendonce.domain.errors import StoreError, StoreUnusable
 from sendonce.domain.lease import Advanced, Lease, Nothing
 from sendonce.domain.message import MessageView, Refusal
 from sendonce.domain.outcome import Answer
@@ -32,7 +33,7 @@ from sendonce.store.ledger import (
     views,
 )
 from sendonce.store.ledger.inbox import Inbox
-from sendonce.store.ledger.writer import Writer
+from sendonce.store.ledger.writer import LONGEST_HOLD, Writer
 from sendonce.store.protocol import (
     Action,
     Applied,
@@ -46,6 +47,9 @@ from sendonce.store.protocol import (
 )
 
 T = TypeVar("T")
+
+#: Seconds between two attempts to read a window that is granted.
+WINDOW_RETRY = 0.1
 
 
 class Readers(Protocol):
@@ -137,7 +141,16 @@ class LedgerStore(ABC):
         granted = await self._write(leases.lease, want, round(lease_seconds * 1000))
         if isinstance(granted, Nothing):
             return granted
-        return await self._windows.run(leases.window, granted)
+        until = asyncio.get_running_loop().time() + LONGEST_HOLD
+        while True:
+            try:
+                return await self._windows.run(leases.window, granted)
+            except StoreUnusable:
+                raise
+            except StoreError:  # given up, its messages would wait until the lease runs out
+                if asyncio.get_running_loop().time() > until:
+                    raise
+            await asyncio.sleep(WINDOW_RETRY)
 
     async def advance(self, lease: Lease, answers_: Sequence[Answer], start_to: int, close: bool = False) -> Advanced:
         """See `Store.advance`."""

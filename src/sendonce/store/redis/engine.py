@@ -74,7 +74,7 @@ class RedisStore(LedgerStore):
         self._connection = connection
         stir = self._watch.stir
         self._writer = RedisWriter(connection, self._name, transaction, journals, self._locks, stir, known)
-        self._inbox = Inbox(self._writer)
+        self._inbox = Inbox(self._write)
         self._readers = Readers(url, self._name, self._make, THREADS)
         self._windows = Readers(url, self._name, self._make, 1)
 

@@ -83,7 +83,7 @@ class SqliteStore(LedgerStore):
         self._seen_version = 0
         self._db = db
         self._writer = SqliteWriter(path, transaction(db), self._journals, self._on_commit)
-        self._inbox = Inbox(self._writer)
+        self._inbox = Inbox(self._write)
         self._readers = Readers(path, transaction, THREADS)
         self._windows = Readers(path, transaction, 1)
 
