@@ -12,10 +12,12 @@ from sendonce.domain.errors import SettingsError, StoreError, StoreInDoubt
 from sendonce.domain.lease import Lease
 from sendonce.domain.state import ContractState
 from sendonce.settings import Settings
+from sendonce.store.ledger import leases
 from sendonce.store.open import open_store
 from sendonce.store.protocol import Action
 from sendonce.store.redis.connection import Connection
 from sendonce.store.redis.keys import HISTORY, ROWS
+from sendonce.store.redis.reader import Readers
 
 from .. import redis_server
 from ..engines import Redis
