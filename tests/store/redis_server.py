@@ -126,3 +126,8 @@ def restore(file: Path) -> None:
 def put(key: str, field: str, value: str) -> None:
     """Set a field of a hash."""
     _shared().client().hset(key, field, value)
+
+
+def drop(key: str, field: str) -> None:
+    """Remove a field of a hash."""
+    redis.Redis.from_url(url()).hdel(key, field)

@@ -1,9 +1,9 @@
 """Journals: what a store committed, noted outside of it, so that one which lost history is found out.
 
 Each process appends a line per commit to a file of its own in the state directory: the commit's number, which messages
-it declared started (`:`) and which the provider has taken (`=`). The line is written before anything acts on the
-commit. A store whose last commit is older than that of a journal was put back to an earlier state, and the lines
-between say what may have been sent since.
+it declared started (`:`) and which the provider has taken (`=`), and contracts that a person stopped. The line is
+written before anything acts on the commit. A store whose last commit is older than that of a journal was put back to an
+earlier state, and the lines between say what may have been sent since.
 
     branch 5d0c21aa 0 2f6c… ~a1b2c3d4
     817 6fk2m9c3v8aq:401-650 ~0f3a77b1
@@ -45,9 +45,14 @@ _BLOCK = 1024
 _RANGES = 1000
 
 
+#: In place of a contract: all of them.
+EVERY = "*"
+
+
 class Attempts(msgspec.Struct, frozen=True):
     """Attempts of messages of one contract that a commit declared started, or (`taken`) that the provider took: first
-    attempts of a range of seqs, both ends included, or attempts by number: `(seq, attempt)`."""
+    attempts of a range of seqs, both ends included, or attempts by number: `(seq, attempt)`. With neither, a person
+    stopped the contract."""
 
     contract: str
     range: tuple[int, int] | None = None
@@ -107,13 +112,15 @@ class Moment(msgspec.Struct, frozen=True):
 class Since(msgspec.Struct):
     """What journals know of the time after a moment. `last` is the latest commit on its branch, `lost` are the other
     branches that were read, with the commit after which each began. `whole` when they know all of it: no commit is
-    missing, on this branch or on another. `started` and `taken` by contract."""
+    missing, on this branch or on another. `started` and `taken` by contract; `stopped` are contracts that a person
+    paused or cancelled, or `EVERY`."""
 
     last: int = 0
     lost: dict[str, int] = msgspec.field(default_factory=dict)
     whole: bool = False
     started: dict[str, Known] = {}
     taken: dict[str, Known] = {}
+    stopped: set[str] = msgspec.field(default_factory=set)
 
 
 def together(parts: Sequence[Since]) -> Since:
@@ -122,6 +129,7 @@ def together(parts: Sequence[Since]) -> Since:
     started, taken = _Gathered(), _Gathered()
     for part in parts:
         found.lost |= part.lost
+        found.stopped |= part.stopped
         for gathered, those in ((started, part.started), (taken, part.taken)):
             for contract, known in those.items():
                 for each in (*known.ranges, *known.ranges_again):
@@ -246,7 +254,10 @@ class Journals:
                 if branch is own and number <= moment.commit:
                     continue
                 for each in map(_attempts, words):
-                    (taken if each.taken else started).add(each)
+                    if each.range is None and not each.attempts:
+                        found.stopped.add(each.contract)
+                    else:
+                        (taken if each.taken else started).add(each)
         found.last = own.last
         told = {id_: branch for id_, branch in branches.items() if branch is own or branch.tells(self._boot)}
         found.lost = {id_: branch.fork for id_, branch in told.items() if branch is not own}
@@ -400,6 +411,8 @@ def _words(line: bytes) -> list[str] | None:
 def _attempts(word: str) -> Attempts:
     taken = "=" in word
     contract, _, what = word.partition("=" if taken else ":")
+    if not what:
+        return Attempts(contract)
     if "-" in what:
         low, high = what.split("-")
         return Attempts(contract, (int(low), int(high)), (), taken)

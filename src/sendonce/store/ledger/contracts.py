@@ -6,6 +6,7 @@ from sendonce.domain.contract import Contract, ContractSpec, new_id
 from sendonce.domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from sendonce.domain.message import Refusal
 from sendonce.domain.state import FINISHED, ContractState, MessageState
+from sendonce.store.journal import Attempts
 from sendonce.store.ledger import leases
 from sendonce.store.ledger.plans import plan
 from sendonce.store.ledger.reactions import REWOUND, pause_contract
@@ -130,6 +131,7 @@ def _pause(tx: Transaction, current: Contract, cause: str) -> None:
     if current.state is ContractState.DRAFT or current.state in FINISHED:
         raise WrongState(f"Contract {current.id} is {current.state.label}: there is nothing to pause.")
     pause_contract(tx, current.no, cause)
+    tx.noted.append(Attempts(current.id))
 
 
 def _resume(tx: Transaction, current: Contract, cause: str) -> None:
@@ -174,6 +176,7 @@ def _cancel(tx: Transaction, current: Contract) -> None:
     if current.state in FINISHED:
         raise WrongState(f"Contract {current.id} is {current.state.label}: there is nothing left to cancel.")
     leases.cut_contract(tx, current.no)
+    tx.noted.append(Attempts(current.id))
     # Ranges are cancelled as ranges; rows that wait (retries, messages that came back) go in pieces.
     unstarted = _unstarted(tx, current.no) if current.sealed else 0
     tx.move(current.no, _WAITING, _CANCELLED, unstarted)

@@ -5,6 +5,7 @@ import msgspec
 from sendonce.domain.contract import new_id
 from sendonce.domain.errors import Conflict, NotFound
 from sendonce.domain.sender import Account, Sender
+from sendonce.store.journal import EVERY, Attempts
 from sendonce.store.ledger.contracts import made_before, remember
 from sendonce.store.ledger.reactions import pause_account, pause_sender
 from sendonce.store.ledger.transaction import Transaction
@@ -89,6 +90,7 @@ def pause(tx: Transaction, kind: Kind, name: str, cause: str) -> None:
         pause_sender(tx, sender(tx, name).no, cause)
     else:
         pause_account(tx, account(tx, name).no, cause)
+    tx.noted.append(Attempts(EVERY))
 
 
 def resume(tx: Transaction, kind: Kind, name: str) -> None:

@@ -16,7 +16,7 @@ from sendonce.domain.contract import Contract
 from sendonce.domain.errors import NotFound
 from sendonce.domain.rewind import FrozenContract, Rewind, Witness
 from sendonce.domain.state import ContractState
-from sendonce.store.journal import Known, Moment, Since
+from sendonce.store.journal import EVERY, Known, Moment, Since
 from sendonce.store.ledger import contracts as contracts_
 from sendonce.store.ledger import leases
 from sendonce.store.ledger.plans import plan
@@ -80,14 +80,16 @@ def notice(tx: Transaction, found: Standing, since: Since) -> bool:
 
 def lost(tx: Transaction, witness: Witness, since: Since, goes_on: bool = False) -> None:
     """History was lost, and this is what is known of it. With `goes_on` the contracts go on by themselves when that is
-    marked, for what is known is all."""
+    marked, for what is known is all; but not those that a person stopped there."""
     # Its leases are those of processes that know another future of it.
     for lease in tx.leases.all():
         leases.end(tx, lease, "crash")
     _freeze(tx, witness, since)
     for branch, fork in since.lost.items():
         tx.history.lose(branch, fork)
-    for one in _standing_still(tx) if goes_on else ():
+    for one in _standing_still(tx) if goes_on and EVERY not in since.stopped else ():
+        if one.id in since.stopped:
+            continue
         if one.state is ContractState.PAUSED and not tx.plans.pending("thaw", one.no):
             plan_thaw(tx, one.no)
 
