@@ -115,3 +115,21 @@ def test_one_of_three_dies_each_second(tmp_path: Path) -> None:
         rig.settle()
         verdict = rig.verdict()
         assert verdict.clean, verdict
+
+
+@pytest.mark.parametrize("action", ["pause", "cancel"])
+def test_a_stop_takes_hold_everywhere(action: str, tmp_path: Path) -> None:
+    """Asked of one of three machines, none of them starts another message of the contract a second later."""
+    with Rig(tmp_path, engine="redis") as rig:
+        nodes = [rig.serve("--state-dir", "a"), *(rig.worker("--state-dir", name) for name in "bc")]
+        rig.wait_joined(*nodes)
+        contract = rig.order(2000)
+        rig.provider.wait_given(200)
+        rig.api.post(f"/api/contracts/{contract}/{action}")
+        linger(1)
+        given = rig.provider.given_by_now()
+        linger(1)
+        assert rig.provider.given_by_now() == given < 2000
+        if action == "pause":
+            rig.api.post(f"/api/contracts/{contract}/resume")
+            rig.provider.wait_given(given + RATE)
