@@ -47,12 +47,19 @@ def test_a_pipe_gets_whole_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         def __init__(self, url: str, key: str | None) -> None:
             pass
 
-        def get(self, path: str) -> dict[str, Any]:
+        def get(self, path: str) -> Any:
+            if path == "/api/instances":
+                seen = {"startedAt": "2026-11-24T10:00:00Z", "seenAt": "2026-11-24T12:00:00Z"}
+                return [{"host": "one", "pid": 17, "version": "1.0", "webhooks": False, **seen}]
             return {"contracts": {"active": 1, "activeJobs": [job()]}, "messages": {"waiting": 0}}
 
     monkeypatch.setattr(status, "Api", Server)
     monkeypatch.setenv("COLUMNS", "40")
     status.status("http://x", None, False)
-    (row,) = [line for line in capsys.readouterr().out.splitlines() if ID in line]
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = [line for line in lines if ID in line]
     assert "A rather long name of a [spring] campaign" in row
     assert "1,010,100" in row
+    (instance,) = [line for line in lines if "one" in line and "17" in line]
+    assert "sending" in instance
+    assert "2026-11-24T12:00:00Z" in instance

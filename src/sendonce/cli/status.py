@@ -16,8 +16,9 @@ from sendonce.cli.http import Api
 def status(
     url: options.Url = options.DEFAULT_URL, api_key: options.ApiKey = None, as_json: options.AsJson = False
 ) -> None:
-    """Show contracts and messages by state, and the active contracts' progress."""
-    queues = Api(url, api_key).get("/api/queues/status")
+    """Show contracts and messages by state, the active contracts' progress, and who works on them."""
+    api = Api(url, api_key)
+    queues = api.get("/api/queues/status")
     if as_json:
         typer.echo(msgspec.json.encode(queues).decode())
         return
@@ -26,6 +27,7 @@ def status(
     jobs = queues["contracts"]["activeJobs"]
     if jobs:
         console.print(_jobs(jobs))
+    console.print(_instances(api.get("/api/instances")))
 
 
 def _counts(queues: dict[str, Any]) -> Table:
@@ -63,3 +65,13 @@ def _attention(job: dict[str, Any]) -> Text:
     if job["blockedBy"]:
         return Text(", ".join(job["blockedBy"]))
     return Text("unknown messages are held" if job["needsAttention"] else "")
+
+
+def _instances(instances: list[dict[str, Any]]) -> Table:
+    table = Table(title="instances", title_justify="left")
+    for name in ("host", "process", "does", "version", "started", "last heard"):
+        table.add_column(name, justify="right" if name == "process" else "left")
+    for one in instances:
+        does = "API and sending" if one["webhooks"] else "sending"
+        table.add_row(Text(one["host"]), str(one["pid"]), does, one["version"], one["startedAt"], one["seenAt"])
+    return table
