@@ -31,7 +31,7 @@ demo: $(VENV)/runtime ## Ten contracts, a kill -9, and the proof that everybody 
 	@$(BIN)/sendonce demo $(if $(STORE),--store $(STORE)) $(DEMO)
 
 test: $(VENV)/dev ## Run the tests
-	@$(BIN)/pytest -q -n 3 --dist loadfile $(TEST)
+	@$(BIN)/pytest -q -n 3 --dist worksteal $(TEST)
 
 torture: $(VENV)/dev ## Kill, stop, deploy and cut off with random seeds, and print what became of the messages
 	@$(BIN)/python -m tests.crash.torture $(TORTURE)

@@ -5,8 +5,7 @@ there, a normal start, and the verdict of the oracle log.
 """
 
 import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -169,33 +168,12 @@ def test_every_point_has_a_case() -> None:
     assert {case.at.partition(":")[0] for case in CASES} - {"request-written"} == set(POINTS)
 
 
-@pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
-    """The runs of all cases that were chosen, two at a time: most of a run is waiting."""
-    names = [item.name for item in request.session.items]
-    chosen = [
-        (engine, case) for engine in ENGINES for case in CASES if any(_id(engine, case) in name for name in names)
-    ]
-    with ThreadPoolExecutor(2) as pool:
-        yield {_id(*one): pool.submit(run, *one, tmp_path_factory.mktemp("run")) for one in chosen}
-        pool.shutdown(cancel_futures=True)
-
-
-def _id(engine: str, case: Case) -> str:
-    return f"[{engine}-{case.at}-{case.die.__name__}]"
-
-
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.at}-{case.die.__name__}" for case in CASES])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_death_costs_nobody_a_message(engine: str, case: Case, runs: dict[str, Future[None]]) -> None:
+def test_a_death_costs_nobody_a_message(engine: str, case: Case, tmp_path: Path) -> None:
     """Killed at this point and started again, it settles by itself: everybody has one message, nobody two, and no more
     is in doubt than was in flight and a sub-batch."""
-    runs[_id(engine, case)].result()
-
-
-def run(engine: str, case: Case, folder: Path) -> None:
-    """One case from its start to its verdict."""
-    with Rig(folder, engine=engine) as rig:
+    with Rig(tmp_path, engine=engine) as rig:
         rig.provider.faults(**case.faults)
         case.die(case, rig)
         if case.untouched:
