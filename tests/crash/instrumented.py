@@ -124,8 +124,8 @@ class Deeds:
                 yield "chunk"
             case "_take":
                 yield "post"
-            case "seal" | "leave" | "join" as name:
-                yield name
+            case "seal" | "leave" | "join" | "_join" as name:
+                yield name.strip("_")
             case _:
                 pass
 

@@ -14,7 +14,7 @@ from sendonce.cli.http import Api
 from tests.crash.rig import Rig
 
 #: A contract takes some seconds at this rate, so that commands find it under way.
-MESSAGES, RATE = 600, 120
+MESSAGES, RATE = 1000, 120
 
 
 def sendonce(rig: Rig, *arguments: str) -> Any:

@@ -97,7 +97,7 @@ async def test_a_call_that_raises_has_changed_nothing(ledger: Ledger, file: Path
     restored = await put_back(ledger, file, marked=False)
     found = await restored.store.rewind()
     assert (found.witness, found.known) == (Witness.JOURNAL, True)
-    assert await restored.counts(contract) == Counts(waiting=50, unknown=250)
+    assert await restored.counts(contract) == Counts(waiting=50, completed=250)
 
 
 async def test_nobody_waits_forever(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ async def test_a_busy_store_that_notices(engine: Sqlite, ledger: Ledger, file: P
         assert await first.notice()
     assert (await first.rewind()).known
     assert not await second.notice()
-    assert await ledger.counts(contract) == Counts(waiting=4, unknown=2)
+    assert await ledger.counts(contract) == Counts(waiting=4, completed=2)
     await second.abandon()
     engine._open.append(first)
 
@@ -189,7 +189,7 @@ async def test_the_power_fails(ledger: Ledger, file: Path, monkeypatch: pytest.M
     restored = await put_back(ledger, file)
     assert (await restored.store.rewind()).known is closed
     await released(restored)
-    assert await restored.counts(contract) == (Counts(waiting=3, unknown=5) if closed else Counts(unknown=8))
+    assert await restored.counts(contract) == (Counts(waiting=3, completed=5) if closed else Counts(unknown=8))
 
 
 async def test_another_process_comes_between_the_pieces(engine: Sqlite, ledger: Ledger, file: Path) -> None:
@@ -215,8 +215,8 @@ async def test_another_process_comes_between_the_pieces(engine: Sqlite, ledger: 
         pieces += 1
     assert pieces > 2
     assert (await ledger.store.contract(contract.id)).causes == ("rewound:known",)
-    assert await ledger.states(contract) == ["completed", "unknown", "waiting", "waiting"]
-    assert await ledger.states(done) == ["unknown"]
+    assert await ledger.states(contract) == ["completed", "completed", "waiting", "waiting"]
+    assert await ledger.states(done) == ["completed"]
 
 
 async def replaced(engine: Sqlite, copy: Path) -> SqliteStore:
