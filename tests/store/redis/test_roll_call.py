@@ -35,8 +35,10 @@ class Machines(Redis):
 
 @pytest.fixture
 async def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
-    """A process on a machine of its own, on an empty store with the sender `line`. Nobody is held for long."""
+    """A process on a machine of its own, on an empty store with the sender `line`. Nobody is held for long, and
+    the server forgot nobody."""
     monkeypatch.setattr("sendonce.store.redis.writer.LONGEST_HOLD", 0)
+    monkeypatch.setattr("sendonce.store.redis.rollcall.UNNAMED", 0)
     engine = Machines(tmp_path)
     made = Ledger(engine, await engine.open("a", webhooks=True))
     await made.sender("line", await made.account())

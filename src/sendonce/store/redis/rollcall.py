@@ -5,9 +5,12 @@ may know of them than the process that made them. So the first process that meet
 call, and from then on nothing is committed until every process that was alive has told what its journals hold beyond
 the server's last commit. A process that died is spoken for by one on its machine, which has the same journals.
 
-Mostly nothing was lost, and it takes some milliseconds. If something was, what was started in it is marked as such, and
-the contracts go on by themselves. Who is not heard within `PATIENCE` may have started anything: then all contracts
-stand still until a person says `resume-after-restore`.
+The server may have forgotten a process too, one that joined in what was lost. So a roll call lasts for some beats at
+least, and who lives answers without being asked.
+
+Mostly nothing was lost, and that is all. If something was, what was started in it is marked as such, and the contracts
+go on by themselves. Who is not heard within `PATIENCE` may have started anything: then all contracts stand still until
+a person says `resume-after-restore`.
 """
 
 import secrets
@@ -31,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 #: Milliseconds that a process has to answer; it may have to be started again with its machine.
 PATIENCE = 30_000
+#: Milliseconds for those whom the server has forgotten altogether. Who lives beats more often, and answers then.
+UNNAMED = 2_000
 #: Who beat within so many milliseconds of the last beat of all may have committed something that was lost.
 RECENT = 15_000
 #: A journal that tells more than so many bytes is not brought together with others.
@@ -149,8 +154,8 @@ def _conclude(tx: RedisTransaction) -> str:
     expected = sorted(_expected(tx))
     answers = tx.draft.fields(CALL, [_told(one) for one in expected])
     missing = {one for one, answer in zip(expected, answers, strict=True) if answer is None}
-    if missing and tx.now < int(opened) + PATIENCE:
-        return _named(tx, missing)
+    if tx.now < int(opened) + (PATIENCE if missing else UNNAMED):
+        return _named(tx, missing) or "processes that the server may have forgotten"
     told = [answer for answer in answers if answer]
     tx.draft.put(CALL, {"concluded": _LOST if told or missing else b"nothing"})
     if told or missing:

@@ -1,0 +1,88 @@
+"""Roll calls: who is asked after a new run of the server, who answers, and when the others may go on."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sendonce.domain.clock import ManualClock
+from sendonce.domain.contract import Counts
+from sendonce.domain.errors import StoreBusy
+from sendonce.store.protocol import FullStore, Instance
+from sendonce.store.redis.engine import RedisStore
+from sendonce.store.redis.keys import HISTORY
+
+from .. import redis_server
+from ..engines import Redis, middle
+from ..ledger import Ledger, seqs
+
+
+class Machines(Redis):
+    """Processes on several machines, each with journals and locks of its own; and a server that can forget."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+        self.clock = self._clock = ManualClock()
+
+    async def open(self, name: str, webhooks: bool = False) -> FullStore:
+        """`name` is the machine and, after a dot, the process on it."""
+        machine = name.partition(".")[0]
+        store: FullStore = RedisStore(self._url, self.clock, middle, self.folder / machine, syncs=True)
+        self._open.append(store)
+        await store.join(Instance(name, name, 1, "1.0", webhooks, self.clock.wall()))
+        return store
+
+    def restart(self, copy: Path) -> None:
+        """The server comes back with what it had then."""
+        redis_server.restore(copy)
+        redis_server.put(HISTORY, "run", "an earlier one")
+
+    async def go_on(self, *ledgers: Ledger) -> None:
+        """Processes beat in turn until all are let, for a minute at most."""
+        left = list(ledgers)
+        for _ in range(120):
+            for one in list(left):
+                try:
+                    await one.store.beat()
+                    left.remove(one)
+                except StoreBusy:
+                    continue
+            if not left:
+                return
+            self.pass_time(0.5)
+        raise AssertionError("the roll call does not end")
+
+
+@pytest.fixture
+async def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machines]:
+    """Nobody is held: who cannot go on hears so at once."""
+    monkeypatch.setattr("sendonce.store.redis.writer.LONGEST_HOLD", 0)
+    made = Machines(tmp_path)
+    yield made
+    for store in list(made._open):
+        await made.kill(store)
+
+
+@pytest.fixture
+async def b(machines: Machines) -> Ledger:
+    """A process on machine b, on a store with the sender `line`."""
+    made = Ledger(machines, await machines.open("b", webhooks=True))
+    await made.sender("line", await made.account())
+    return made
+
+
+async def test_a_living_process_that_was_forgotten_is_heard(b: Ledger, machines: Machines, tmp_path: Path) -> None:
+    """It joined in what the server lost, so nobody waits for it by name: the roll call lasts for as long as it takes
+    the living to come."""
+    contract = await b.contract_of(6)
+    await b.copy(tmp_path / "copy")
+    a = await b.another("a")
+    await a.started(2)
+    machines.restart(tmp_path / "copy")
+    with pytest.raises(StoreBusy, match="restarted"):
+        await b.lease(2)
+    await machines.go_on(a, b)
+    assert seqs(await b.lease()) == [3, 4, 5, 6]
+    assert await b.counts(contract) == Counts(waiting=4, unknown=2)
+    assert (await b.store.contract(contract.id)).causes == ()
