@@ -1,9 +1,11 @@
 """Roll calls: who is asked after a new run of the server, who answers, and when the others may go on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from sendonce.domain.clock import ManualClock
 from sendonce.domain.contract import Counts
@@ -37,6 +39,12 @@ class Machines(Redis):
         """The server comes back with what it had then."""
         redis_server.restore(copy)
         redis_server.put(HISTORY, "run", "an earlier one")
+
+    def wait_for_a_call(self) -> None:
+        """Return when a roll call is open."""
+        with redis.Redis.from_url(self._url) as client:
+            while not client.hexists(HISTORY, "calling"):
+                client.ping()
 
     async def go_on(self, *ledgers: Ledger) -> None:
         """Processes beat in turn until all are let, for a minute at most."""
@@ -84,5 +92,21 @@ async def test_a_living_process_that_was_forgotten_is_heard(b: Ledger, machines:
         await b.lease(2)
     await machines.go_on(a, b)
     assert seqs(await b.lease()) == [3, 4, 5, 6]
+    assert await b.counts(contract) == Counts(waiting=4, unknown=2)
+    assert (await b.store.contract(contract.id)).causes == ()
+
+
+async def test_who_joins_waits_for_the_roll_call(b: Ledger, machines: Machines, tmp_path: Path) -> None:
+    """Also where the journals on its machine tell more than the server knows: it does not give up."""
+    contract = await b.contract_of(6)
+    a = await b.another("a")
+    await b.copy(tmp_path / "copy")
+    await a.started(2)
+    await machines.kill(a.store)
+    machines.restart(tmp_path / "copy")
+    joining = asyncio.create_task(machines.open("a"))
+    await asyncio.to_thread(machines.wait_for_a_call)
+    await machines.go_on(b)
+    await joining
     assert await b.counts(contract) == Counts(waiting=4, unknown=2)
     assert (await b.store.contract(contract.id)).causes == ()

@@ -100,18 +100,22 @@ class RedisStore(LedgerStore):
     async def join(self, instance: Instance) -> None:
         """See `Store.join`. The instance keeps the id that the store gave this process."""
         self._webhooks = instance.webhooks
-        await self.notice()
-        if self._journals is not None:
-            self._journals.tidy()
-        self._locks.take(self.instance)
         instance = msgspec.structs.replace(instance, id=self.instance)
         while True:
             try:
-                others = await self._run(_join, instance)
+                others = await self._come(instance)
                 break
             except StoreBusy as error:  # for as long as a roll call may take, or the server to load its data
                 log.warning("joining", waits=str(error))
         await self._be_known(others)
+
+    async def _come(self, instance: Instance) -> list[str]:
+        """Answers who is there already."""
+        await self.notice()
+        if self._journals is not None:
+            self._journals.tidy()
+        self._locks.take(self.instance)
+        return await self._run(_join, instance)
 
     async def _be_known(self, others: list[str]) -> None:
         """A roll call asks those that the server remembers. It might forget a process that has just joined, but not
