@@ -110,3 +110,17 @@ async def test_who_joins_waits_for_the_roll_call(b: Ledger, machines: Machines, 
     await joining
     assert await b.counts(contract) == Counts(waiting=4, unknown=2)
     assert (await b.store.contract(contract.id)).causes == ()
+
+
+async def test_who_was_taken_for_dead_is_known_again_when_it_beats(b: Ledger, machines: Machines) -> None:
+    """A process that was cut off for a while is asked in roll calls, and its posts are taken over when it does die."""
+    a = await b.another("a")
+    await machines.go_on(b)
+    await b.bury()
+    assert len(await b.store.instances()) == 1
+    await a.store.beat()
+    assert len(await b.store.instances()) == 2
+    await a.store.receive("whatsapp", b"orphan")
+    await machines.kill(a.store)
+    await b.bury()
+    assert [post.body for post in await b.store.posts(10)] == [b"orphan"]

@@ -58,6 +58,7 @@ class RedisStore(LedgerStore):
         self._chance = chance
         self.instance = secrets.token_hex(8)
         self._webhooks = False
+        self._joined: Instance | None = None
         self._syncs = syncs
         with translated(self._name):
             connection = Connection(url)
@@ -107,6 +108,7 @@ class RedisStore(LedgerStore):
                 break
             except StoreBusy as error:  # for as long as a roll call may take, or the server to load its data
                 log.warning("joining", waits=str(error))
+        self._joined = instance
         await self._be_known(others)
 
     async def _come(self, instance: Instance) -> list[str]:
@@ -129,9 +131,9 @@ class RedisStore(LedgerStore):
     async def beat(self) -> None:
         """See `Store.beat`."""
         if self._follows:
-            await self._run(_beat, self._webhooks, self._clock, self._store_time)
+            await self._run(_follow, self._clock, self._store_time, self._webhooks, self._joined)
         else:
-            await self._run(instances.beat, self._webhooks)
+            await self._run(_beat, self._webhooks, self._joined)
 
     async def expire(self, limit: int = 20) -> Expired:
         """See `Store.expire`."""
@@ -208,13 +210,22 @@ def _read_clock(draft: Draft, clock: Clock) -> Reading:
     return Reading(asked, answered, int(seconds) * 1000 + int(micros) // 1000, shift, last_seen)
 
 
-def _beat(tx: RedisTransaction, webhooks: bool, clock: Clock, time: StoreTime) -> None:
+def _follow(tx: RedisTransaction, clock: Clock, time: StoreTime, webhooks: bool, joined: Instance | None) -> None:
+    """Beat in the time that the server's clock gives."""
     shift = time.agree(_read_clock(tx.draft, clock))
     if shift is not None:
         tx.draft.put(HISTORY, {"shift": str(shift).encode()})
         log.warning("server_clock_jumped", note="Store time goes on as before.")
     tx.now = time.now()
+    _beat(tx, webhooks, joined)
+
+
+def _beat(tx: RedisTransaction, webhooks: bool, joined: Instance | None) -> None:
+    """Beat. Who was not heard for a while was taken for dead, and the server may have forgotten who joined last: a
+    process that lives is known, or nobody would ask it in a roll call, nor take its posts over when it dies."""
     instances.beat(tx, webhooks)
+    if joined is not None and tx.draft.get(key("instances"), joined.id) is None:
+        instances.join(tx, joined)
 
 
 def _join(tx: RedisTransaction, instance: Instance) -> list[str]:
