@@ -265,6 +265,10 @@ class Journals:
         found.started, found.taken = started.known(), taken.known()
         return found
 
+    def knows(self, instance: str) -> bool:
+        """There are journals of it."""
+        return bool(self._paths(instance))
+
     def tidy(self) -> None:
         """Delete files that are too old, or beyond what is kept."""
         size = 0

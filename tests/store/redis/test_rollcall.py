@@ -124,3 +124,17 @@ async def test_who_was_taken_for_dead_is_known_again_when_it_beats(b: Ledger, ma
     await machines.kill(a.store)
     await b.bury()
     assert [post.body for post in await b.store.posts(10)] == [b"orphan"]
+
+
+async def test_a_dead_one_without_its_lock_is_spoken_for(b: Ledger, machines: Machines, tmp_path: Path) -> None:
+    """The server forgot that it was buried, and who joined then has tidied its lock away: its journals are there."""
+    contract = await b.contract_of(6)
+    mate, a = await b.another("a.mate"), await b.another("a")
+    await a.started(2)
+    await b.copy(tmp_path / "copy")
+    await machines.kill(a.store)
+    await mate.store.expire()
+    next_ = await b.another("a.next")
+    machines.restart(tmp_path / "copy")
+    await machines.go_on(b, mate, next_)
+    assert (await b.store.contract(contract.id)).causes == ()

@@ -76,9 +76,7 @@ class RollCall:
             return
         # Those who died on this machine, also some whom the store may have forgotten, left their journals here.
         silent = question.silent | (self._locks.all() - question.told)
-        ours = {
-            one for one in silent if one == self._instance or (self._locks.knows(one) and not self._locks.is_held(one))
-        }
+        ours = {one for one in silent if one == self._instance or self._died_here(one)}
         if ours:
             told = {one: self._tell(one, question.moments) for one in ours}
             self._step(lambda tx: self._report(tx, told))
@@ -90,7 +88,9 @@ class RollCall:
             continue
 
     def _died_here(self, instance: str) -> bool:
-        return self._locks.knows(instance) and not self._locks.is_held(instance)
+        """Its lock may have been tidied away by a process that joined in what was lost; its journals are here."""
+        here = self._locks.knows(instance) or self._journals.knows(instance)
+        return here and not self._locks.is_held(instance)
 
     def _tell(self, instance: str, moments: Sequence[Moment]) -> bytes:
         """What its journals know beyond these moments; nothing, mostly."""
