@@ -220,3 +220,36 @@ async def test_a_commit_that_is_asked_for_again_meets_the_new_run(
         with servers[1].client() as client:
             assert client.hget(HISTORY, "run").decode() == client.info()["run_id"]
         await store.close()
+
+
+async def test_a_primary_that_led_before_is_another_run(tmp_path: Path) -> None:
+    """A replica took its place for a moment in which nobody committed, and the same process leads again with what the
+    replica had: as after a restart, the others wait for who knows what was lost."""
+    with ExitStack() as running:
+        first = running.enter_context(redis_server.serving(*_KEPT))
+        second = running.enter_context(redis_server.serving(*_KEPT, "--replicaof", f"127.0.0.1 {first.port}"))
+        one, other = [await opened(first.url, tmp_path / name) for name in ("one", "other")]
+        contract = await contract_of_ten(one)
+        await other.beat()
+        with first.client() as client, second.client() as follower:
+            while client.execute_command("WAIT", 1, 1000) != 1:
+                follower.ping()
+            follower.replicaof("NO", "ONE")
+            lease = await one.lease(4, 45)
+            assert isinstance(lease, Lease)
+            await one.advance(lease, [], lease.size)
+            client.replicaof("127.0.0.1", str(second.port))
+            while client.info("replication")["master_link_status"] != "up":
+                client.ping()
+            with client.pipeline() as both:  # as the sentinels do
+                both.replicaof("NO", "ONE")
+                both.execute_command("CLIENT", "KILL", "TYPE", "normal")
+                both.execute()
+        taken = asyncio.create_task(other.lease(4, 45))
+        await until_it_goes_on(one)
+        found = await taken
+        assert isinstance(found, Lease)
+        assert [message.seq for message in found.messages] == [5, 6, 7, 8]
+        assert (await one.contract(contract)).counts == Counts(waiting=6, unknown=4)
+        await one.close()
+        await other.close()

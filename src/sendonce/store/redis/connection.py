@@ -21,8 +21,8 @@ class StoreAway(StoreError):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run of a server: from its start to its end. It `syncs` each commit before it answers, or it was `promoted`
-    from a replica."""
+    """One run of a server as the primary: from its start, or from when it was `promoted` from a replica, to its end.
+    It `syncs` each commit before it answers."""
 
     id: str
     syncs: bool
@@ -100,15 +100,15 @@ class Connection:
             answer = self.ask("EVAL", _COMMIT, len(keys), *keys, *arguments)
         return answer
 
-    def run(self) -> Run:
-        """The run of the server that this connection leads to."""
-        if self._met is None:
+    def run(self, anew: bool = False) -> Run:
+        """The run of the server that this connection leads to; `anew` where it may have become another one."""
+        if self._met is None or anew:
             info = information(self)
-            self._met = Run(
-                info["run_id"],
-                setting(self, "appendfsync") == "always",
-                not info["master_replid2"].startswith("000000"),
-            )
+            # Whom it followed before it was promoted; it may have led before that too, under the same id.
+            followed = info["master_replid2"]
+            promoted = not followed.startswith("000000")
+            id_ = f"{info['run_id']}:{followed}" if promoted else info["run_id"]
+            self._met = Run(id_, setting(self, "appendfsync") == "always", promoted)
         return self._met
 
     def has_more(self) -> bool:

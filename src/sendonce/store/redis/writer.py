@@ -92,7 +92,7 @@ class RedisWriter(Writer):
                     raise StoreUnusable(f"{self._name}: the store is not there any more; put its data back.")
                 case [b"calling"]:
                     with translated(self._name):
-                        run = self._connection.run()
+                        run = self._connection.run(anew=True)
                     self._roll_call.attend(run)
             self._transaction.forget()
             self._draft.forget()
