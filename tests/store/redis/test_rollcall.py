@@ -25,15 +25,18 @@ class Machines(Redis):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.folder = folder
-        self.clock = self._clock = ManualClock()
+        self.url = self._url
 
     async def open(self, name: str, webhooks: bool = False) -> FullStore:
         """`name` is the machine and, after a dot, the process on it."""
         machine = name.partition(".")[0]
-        store: FullStore = RedisStore(self._url, self.clock, middle, self.folder / machine, syncs=True)
+        store: FullStore = RedisStore(self._url, self._clock, middle, self.folder / machine, syncs=True)
         self._open.append(store)
-        await store.join(Instance(name, name, 1, "1.0", webhooks, self.clock.wall()))
+        await store.join(Instance(name, name, 1, "1.0", webhooks, self._clock.wall()))
         return store
+
+    def steady(self) -> float:
+        return self._clock.steady()
 
     def restart(self, copy: Path) -> None:
         """The server comes back with what it had then."""
@@ -137,4 +140,24 @@ async def test_a_dead_one_without_its_lock_is_spoken_for(b: Ledger, machines: Ma
     next_ = await b.another("a.next")
     machines.restart(tmp_path / "copy")
     await machines.go_on(b, mate, next_)
+    assert (await b.store.contract(contract.id)).causes == ()
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+async def test_patience_is_each_process_s_own(b: Ledger, machines: Machines, tmp_path: Path, ahead: bool) -> None:
+    """Of one that begins after a failover nobody knows yet that its store time is an hour ahead, since none can beat:
+    it neither ends the roll call too early nor, if it opened it, lets the others wait for that hour."""
+    contract = await b.contract_of(6)
+    a = await b.another("a")
+    await b.copy(tmp_path / "copy")
+    await a.started(2)
+    machines.restart(tmp_path / "copy")
+    if ahead:
+        with pytest.raises(StoreBusy):
+            await b.store.beat()
+    late = RedisStore(machines.url, ManualClock(steady=machines.steady() + 3600), middle, tmp_path / "c")
+    with pytest.raises(StoreBusy):
+        await late.beat()
+    await late.abandon()
+    await machines.go_on(a, b)
     assert (await b.store.contract(contract.id)).causes == ()

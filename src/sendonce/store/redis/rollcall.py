@@ -67,6 +67,7 @@ class RollCall:
         self._journals = journals
         self._locks = locks
         self._step = step
+        self._met: tuple[bytes, int] = b"", 0  # a roll call, and when this process met it
 
     def attend(self, run: Run) -> None:
         """Open a roll call if this is a new run of the server, answer, and close it if all have answered. StoreBusy
@@ -80,7 +81,7 @@ class RollCall:
         if ours:
             told = {one: self._tell(one, question.moments) for one in ours}
             self._step(lambda tx: self._report(tx, told))
-        missing: str = self._step(_conclude)
+        missing: str = self._step(self._conclude)
         if missing:
             raise StoreBusy(f"The server was restarted, and it is not known yet what was sent last by {missing}.")
         # What was started is marked before anything else: an answer or a receipt that comes then is no surprise.
@@ -107,6 +108,28 @@ class RollCall:
         answers = zip(told.items(), before, strict=True)
         tx.draft.put(CALL, {_told(one): answer for (one, answer), known in answers if known is None})
         _expect(tx, _expected(tx) | self._locks.all() | told.keys())
+
+    def _conclude(self, tx: RedisTransaction) -> str:
+        """If all have answered or had time enough, note what was lost. Says who is missing."""
+        opened, concluded = tx.draft.fields(CALL, ["opened", "concluded"])
+        if opened is None or concluded is not None:
+            return ""
+        expected = sorted(_expected(tx))
+        answers = tx.draft.fields(CALL, [_told(one) for one in expected])
+        missing = {one for one, answer in zip(expected, answers, strict=True) if answer is None}
+        # Counted by each process for itself: no clock is agreed on after a failover, for nobody can beat.
+        if self._met[0] != opened:
+            self._met = opened, tx.now
+        if tx.now < self._met[1] + (PATIENCE if missing else UNNAMED):
+            return _named(tx, missing) or "processes that the server may have forgotten"
+        told = [answer for answer in answers if answer]
+        tx.draft.put(CALL, {"concluded": _LOST if told or missing else b"nothing"})
+        if told or missing:
+            since = together([_SINCE.decode(answer) for answer in told if answer != _TOO_LONG])
+            since.whole = not missing and _TOO_LONG not in told
+            log.error("history_lost", known=since.whole, missing=_named(tx, missing) or None)
+            rewinds.lost(tx, Witness.JOURNAL, since, goes_on=since.whole)
+        return ""
 
 
 def _begin(tx: RedisTransaction, run: Run) -> Question | None:
@@ -139,31 +162,11 @@ def _open(tx: RedisTransaction) -> None:
     newest = max((one.seen_at for one in instances), default=0)
     recent = {one.id for one in instances if one.seen_at >= newest - RECENT}
     tx.draft.put(CALL, {field: None for field in tx.draft.whole(CALL) if field.startswith(_TOLD)})
-    tx.draft.put(CALL, {"concluded": None, "moments": msgspec.msgpack.encode(asked), "opened": str(tx.now).encode()})
+    tx.draft.put(CALL, {"concluded": None, "moments": msgspec.msgpack.encode(asked), "opened": secrets.token_bytes(8)})
     _expect(tx, _expected(tx) | recent)
     tx.draft.put(HISTORY, {"calling": b"1"})
     tx.history.branch_off(secrets.token_hex(4))
     log.warning("roll_call", note="The server was restarted; nothing is sent until all instances have answered.")
-
-
-def _conclude(tx: RedisTransaction) -> str:
-    """If all have answered or had time enough, note what was lost. Says who is missing."""
-    opened, concluded = tx.draft.fields(CALL, ["opened", "concluded"])
-    if opened is None or concluded is not None:
-        return ""
-    expected = sorted(_expected(tx))
-    answers = tx.draft.fields(CALL, [_told(one) for one in expected])
-    missing = {one for one, answer in zip(expected, answers, strict=True) if answer is None}
-    if tx.now < int(opened) + (PATIENCE if missing else UNNAMED):
-        return _named(tx, missing) or "processes that the server may have forgotten"
-    told = [answer for answer in answers if answer]
-    tx.draft.put(CALL, {"concluded": _LOST if told or missing else b"nothing"})
-    if told or missing:
-        since = together([_SINCE.decode(answer) for answer in told if answer != _TOO_LONG])
-        since.whole = not missing and _TOO_LONG not in told
-        log.error("history_lost", known=since.whole, missing=_named(tx, missing) or None)
-        rewinds.lost(tx, Witness.JOURNAL, since, goes_on=since.whole)
-    return ""
 
 
 def _mark(tx: RedisTransaction) -> bool:
