@@ -11,6 +11,7 @@ from sendonce.domain.clock import ManualClock
 from sendonce.domain.contract import Counts
 from sendonce.domain.errors import StoreBusy
 from sendonce.store.protocol import FullStore, Instance
+from sendonce.store.redis import rollcall
 from sendonce.store.redis.engine import RedisStore
 from sendonce.store.redis.keys import HISTORY
 
@@ -161,3 +162,27 @@ async def test_patience_is_each_process_s_own(b: Ledger, machines: Machines, tmp
     await late.abandon()
     await machines.go_on(a, b)
     assert (await b.store.contract(contract.id)).causes == ()
+
+
+async def test_who_answers_before_the_end_is_heard(
+    b: Ledger, machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waited for it any more, but nothing was committed yet."""
+    contract = await b.contract_of(6)
+    await b.copy(tmp_path / "copy")
+    a = await b.another("a")
+    await a.started(2)
+    machines.restart(tmp_path / "copy")
+
+    def away(tx: object) -> bool:
+        raise StoreBusy("the server is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rollcall, "_mark", away)
+        for _ in range(2):
+            with pytest.raises(StoreBusy):
+                await b.store.beat()
+            machines.pass_time(3)
+    await machines.go_on(a, b)
+    assert seqs(await b.lease()) == [3, 4, 5, 6]
+    assert await b.counts(contract) == Counts(waiting=4, unknown=2)

@@ -105,8 +105,10 @@ class RollCall:
         if tx.draft.get(CALL, "expected") is None:
             return  # it was closed meanwhile
         before = tx.draft.fields(CALL, [_told(one) for one in told])
-        answers = zip(told.items(), before, strict=True)
-        tx.draft.put(CALL, {_told(one): answer for (one, answer), known in answers if known is None})
+        answers = {one: answer for (one, answer), known in zip(told.items(), before, strict=True) if known is None}
+        tx.draft.put(CALL, {_told(one): answer for one, answer in answers.items()})
+        if any(answers.values()):
+            tx.draft.put(CALL, {"concluded": None})  # somebody late may know more than was known
         _expect(tx, _expected(tx) | self._locks.all() | told.keys())
 
     def _conclude(self, tx: RedisTransaction) -> str:
