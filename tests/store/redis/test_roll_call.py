@@ -8,37 +8,19 @@ import pytest
 from sendonce.domain.contract import Contract, Counts
 from sendonce.domain.errors import StoreBusy
 from sendonce.domain.state import ContractState
-from sendonce.store.protocol import Action, Instance
-from sendonce.store.redis.engine import RedisStore
+from sendonce.store.protocol import Action
 from sendonce.store.redis.keys import HISTORY
 from sendonce.store.redis.rollcall import PATIENCE
 
 from .. import redis_server
-from ..engines import Redis
 from ..ledger import Ledger, seqs
-
-
-class Machines(Redis):
-    """A server that several machines share: each process has a state directory of its own."""
-
-    async def open(self, name: str, webhooks: bool = False) -> RedisStore:
-        store = RedisStore(self._url, self._clock, lambda: 0.5, self._state / name, syncs=True)
-        self._open.append(store)
-        await store.join(Instance(name, name, 1, "1.0", webhooks, self._clock.wall()))
-        return store
-
-    def restart(self) -> None:
-        """The server comes back as another run."""
-        redis_server.put(HISTORY, "run", "another")
-        redis_server.drop(HISTORY, "synced")
+from .machines import Machines
 
 
 @pytest.fixture
 async def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
-    """A process on a machine of its own, on an empty store with the sender `line`. Nobody is held for long, and
-    the server forgot nobody."""
+    """A process on a machine of its own, on an empty store with the sender `line`. Nobody is held for long."""
     monkeypatch.setattr("sendonce.store.redis.writer.LONGEST_HOLD", 0)
-    monkeypatch.setattr("sendonce.store.redis.rollcall.UNNAMED", 0)
     engine = Machines(tmp_path)
     made = Ledger(engine, await engine.open("a", webhooks=True))
     await made.sender("line", await made.account())
@@ -53,8 +35,7 @@ async def lost(ledger: Ledger, file: Path, contract: Contract, other: Ledger) ->
     mine, theirs = await ledger.started(2), await other.started(2)
     assert seqs(mine) + seqs(theirs) == [1, 2, 3, 4]
     await other.accept(theirs, [0])
-    redis_server.restore(file)
-    ledger.engine.restart()
+    ledger.engine.restart(file)
 
 
 async def test_nothing_is_lost(ledger: Ledger) -> None:
@@ -93,9 +74,8 @@ async def test_a_contract_that_a_person_stopped(ledger: Ledger, tmp_path: Path) 
     going = await ledger.contract_of(1)
     await ledger.copy(tmp_path / "copy")
     await other.store.act(contract.id, Action.PAUSE)
-    redis_server.restore(tmp_path / "copy")
     assert isinstance(ledger.engine, Machines)
-    ledger.engine.restart()
+    ledger.engine.restart(tmp_path / "copy")
     with pytest.raises(StoreBusy):
         await ledger.store.beat()
     await other.store.beat()

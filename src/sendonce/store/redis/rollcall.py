@@ -5,8 +5,9 @@ may know of them than the process that made them. So the first process that meet
 call, and from then on nothing is committed until every process that was alive has told what its journals hold beyond
 the server's last commit. A process that died is spoken for by one on its machine, which has the same journals.
 
-The server may have forgotten a process too, one that joined in what was lost. So a roll call lasts for some beats at
-least, and who lives answers without being asked.
+A replica may not know of a process at all that joined in what it did not get. So after a failover a roll call lasts for
+some beats at least, and who lives answers without being asked. (A server that comes back itself lost less than the time
+that a process waits when it joins.)
 
 Mostly nothing was lost, and that is all. If something was, what was started in it is marked as such, and the contracts
 go on by themselves. Who is not heard within `PATIENCE` may have started anything: then all contracts stand still until
@@ -34,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 #: Milliseconds that a process has to answer; it may have to be started again with its machine.
 PATIENCE = 30_000
-#: Milliseconds for those whom the server has forgotten altogether. Who lives beats more often, and answers then.
+#: Milliseconds for those whom a promoted replica does not know. Who lives beats more often, and answers then.
 UNNAMED = 2_000
 #: Who beat within so many milliseconds of the last beat of all may have committed something that was lost.
 RECENT = 15_000
@@ -113,7 +114,7 @@ class RollCall:
 
     def _conclude(self, tx: RedisTransaction) -> str:
         """If all have answered or had time enough, note what was lost. Says who is missing."""
-        opened, concluded = tx.draft.fields(CALL, ["opened", "concluded"])
+        opened, concluded, promoted = tx.draft.fields(CALL, ["opened", "concluded", "promoted"])
         if opened is None or concluded is not None:
             return ""
         expected = sorted(_expected(tx))
@@ -122,7 +123,8 @@ class RollCall:
         # Counted by each process for itself: no clock is agreed on after a failover, for nobody can beat.
         if self._met[0] != opened:
             self._met = opened, tx.now
-        if tx.now < self._met[1] + (PATIENCE if missing else UNNAMED):
+        patience = PATIENCE if missing else UNNAMED if promoted is not None else 0
+        if tx.now < self._met[1] + patience:
             return _named(tx, missing) or "processes that the server may have forgotten"
         told = [answer for answer in answers if answer]
         tx.draft.put(CALL, {"concluded": _LOST if told or missing else b"nothing"})
@@ -140,7 +142,7 @@ def _begin(tx: RedisTransaction, run: Run) -> Question | None:
     if known != run.id.encode():
         tx.draft.put(HISTORY, {"run": run.id.encode(), "synced": b"1" if run.syncs else None})
         if calling is not None or not (known is None or (synced is not None and not run.promoted)):
-            _open(tx)
+            _open(tx, run.promoted)
             calling = b"1"
     if calling is None:
         return None
@@ -154,7 +156,7 @@ def _begin(tx: RedisTransaction, run: Run) -> Question | None:
     return Question(moments, frozenset(expected) - silent, silent)
 
 
-def _open(tx: RedisTransaction) -> None:
+def _open(tx: RedisTransaction, promoted: bool) -> None:
     """Ask everybody who was alive. The server may have been restarted in the middle of another roll call: then what is
     asked there is asked again."""
     now = tx.history.moment()
@@ -165,6 +167,8 @@ def _open(tx: RedisTransaction) -> None:
     recent = {one.id for one in instances if one.seen_at >= newest - RECENT}
     tx.draft.put(CALL, {field: None for field in tx.draft.whole(CALL) if field.startswith(_TOLD)})
     tx.draft.put(CALL, {"concluded": None, "moments": msgspec.msgpack.encode(asked), "opened": secrets.token_bytes(8)})
+    if promoted:
+        tx.draft.put(CALL, {"promoted": b"1"})
     _expect(tx, _expected(tx) | recent)
     tx.draft.put(HISTORY, {"calling": b"1"})
     tx.history.branch_off(secrets.token_hex(4))

@@ -5,65 +5,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import redis
+from msgspec import structs
 
 from sendonce.domain.clock import ManualClock
 from sendonce.domain.contract import Counts
 from sendonce.domain.errors import StoreBusy
-from sendonce.store.protocol import FullStore, Instance
 from sendonce.store.redis import rollcall
+from sendonce.store.redis.connection import Connection
 from sendonce.store.redis.engine import RedisStore
-from sendonce.store.redis.keys import HISTORY
 
-from .. import redis_server
-from ..engines import Redis, middle
+from ..engines import middle
 from ..ledger import Ledger, seqs
-
-
-class Machines(Redis):
-    """Processes on several machines, each with journals and locks of its own; and a server that can forget."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.folder = folder
-        self.url = self._url
-
-    async def open(self, name: str, webhooks: bool = False) -> FullStore:
-        """`name` is the machine and, after a dot, the process on it."""
-        machine = name.partition(".")[0]
-        store: FullStore = RedisStore(self._url, self._clock, middle, self.folder / machine, syncs=True)
-        self._open.append(store)
-        await store.join(Instance(name, name, 1, "1.0", webhooks, self._clock.wall()))
-        return store
-
-    def steady(self) -> float:
-        return self._clock.steady()
-
-    def restart(self, copy: Path) -> None:
-        """The server comes back with what it had then."""
-        redis_server.restore(copy)
-        redis_server.put(HISTORY, "run", "an earlier one")
-
-    def wait_for_a_call(self) -> None:
-        """Return when a roll call is open."""
-        with redis.Redis.from_url(self._url) as client:
-            while not client.hexists(HISTORY, "calling"):
-                client.ping()
-
-    async def go_on(self, *ledgers: Ledger) -> None:
-        """Processes beat in turn until all are let, for a minute at most."""
-        left = list(ledgers)
-        for _ in range(120):
-            for one in list(left):
-                try:
-                    await one.store.beat()
-                    left.remove(one)
-                except StoreBusy:
-                    continue
-            if not left:
-                return
-            self.pass_time(0.5)
-        raise AssertionError("the roll call does not end")
+from .machines import Machines
 
 
 @pytest.fixture
@@ -84,9 +37,18 @@ async def b(machines: Machines) -> Ledger:
     return made
 
 
-async def test_a_living_process_that_was_forgotten_is_heard(b: Ledger, machines: Machines, tmp_path: Path) -> None:
-    """It joined in what the server lost, so nobody waits for it by name: the roll call lasts for as long as it takes
-    the living to come."""
+def promoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server was a replica before."""
+    run = Connection.run
+    monkeypatch.setattr(Connection, "run", lambda *some, **more: structs.replace(run(*some, **more), promoted=True))
+
+
+async def test_a_living_process_that_was_forgotten_is_heard(
+    b: Ledger, machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It joined in what a replica did not get, so nobody waits for it by name: the roll call lasts for as long as it
+    takes the living to come."""
+    promoted(monkeypatch)
     contract = await b.contract_of(6)
     await b.copy(tmp_path / "copy")
     a = await b.another("a")
