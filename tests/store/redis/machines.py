@@ -25,7 +25,7 @@ class Machines(Redis):
     async def open(self, name: str, webhooks: bool = False) -> FullStore:
         """`name` is the machine and, after a dot, the process on it."""
         machine = name.partition(".")[0]
-        store: FullStore = RedisStore(self._url, self._clock, middle, self.folder / machine, syncs=True)
+        store: FullStore = RedisStore(self._url, self._clock, middle, self.folder / machine, keeps_all=True)
         self._open.append(store)
         await store.join(Instance(name, name, 1, "1.0", webhooks, self._clock.wall()))
         return store

@@ -55,7 +55,7 @@ def test_a_server_that_keeps_the_promise(server: Server) -> None:
     """Everything is told with what was found, and nothing is asked for."""
     found = findings(server)
     assert worst(list(found.values())) is Verdict.OK
-    assert durability.syncs_each_commit(list(found.values()))
+    assert durability.keeps_each_commit(list(found.values()))
     assert (found["role"].found, found["appendonly"].found) == ("primary", "yes")
     assert (found["maxmemory-policy"].found, found["appendfsync"].found) == ("noeviction", "always")
     assert found["min-replicas-to-write"].found == "0 connected, 0 needed for a write"
@@ -98,6 +98,7 @@ async def test_a_replica_is_refused(server: Server, tmp_path: Path) -> None:
             found = findings(server)["min-replicas-to-write"]
             assert (found.found, found.verdict) == ("1 connected, 0 needed for a write", Verdict.WARNING)
             assert "set `min-replicas-to-write 1`" in found.advice
+            assert not durability.keeps_each_commit(list(findings(server).values()))
             client.config_set("min-replicas-to-write", 1)
             assert findings(server)["min-replicas-to-write"].verdict is Verdict.OK
             client.config_set("min-replicas-to-write", 0)
@@ -129,4 +130,4 @@ def test_what_may_not_be_asked_counts_as_not_set(monkeypatch: pytest.MonkeyPatch
     found = findings(server)
     assert (found["appendfsync"].found, found["appendfsync"].verdict) == ("not told", Verdict.WARNING)
     assert "CONFIG is not allowed" in found["appendfsync"].advice
-    assert not durability.syncs_each_commit(list(found.values()))
+    assert not durability.keeps_each_commit(list(found.values()))

@@ -30,15 +30,17 @@ def examine(connection: Connection) -> list[Finding]:
         _appendonly(info),
         _policy(info),
         _appendfsync(setting(connection, "appendfsync")),
+        Finding("replicas", info.get("connected_slaves", "0")),
         _replicas(info, setting(connection, "min-replicas-to-write")),
         # Nothing depends on it: whether it is there tells what the server could be asked for.
         Finding("WAITAOF", "available" if version >= _WAITAOF else "not available before Redis 7.2"),
     ]
 
 
-def syncs_each_commit(findings: Sequence[Finding]) -> bool:
-    """An answered commit survives a power failure."""
-    return all(finding.verdict is Verdict.OK for finding in findings if finding.what == "appendfsync")
+def keeps_each_commit(findings: Sequence[Finding]) -> bool:
+    """An answered commit survives a power failure, and there is no replica that could take over without it."""
+    found = {finding.what: finding.found for finding in findings}
+    return found["appendfsync"] == "always" and found["replicas"] == "0"
 
 
 def _version(info: Mapping[str, str], version: tuple[int, ...]) -> Finding:

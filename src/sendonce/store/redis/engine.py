@@ -51,7 +51,7 @@ class RedisStore(LedgerStore):
         clock: Clock | None,
         chance: Callable[[], float],
         state_dir: Path,
-        syncs: bool = False,
+        keeps_all: bool = False,
     ) -> None:
         self._name = name_of(url)
         self._clock = clock or SystemClock()
@@ -59,13 +59,13 @@ class RedisStore(LedgerStore):
         self.instance = secrets.token_hex(8)
         self._webhooks = False
         self._joined: Instance | None = None
-        self._syncs = syncs
+        self._keeps_all = keeps_all
         with translated(self._name):
             connection = Connection(url)
             store = _begin(connection)
             self._store_time = _store_time(connection, self._clock, of_server=clock is None)
         self._follows = clock is None
-        journals = Journals(state_dir, store, self.instance, "", synced=not syncs)
+        journals = Journals(state_dir, store, self.instance, "", synced=not keeps_all)
         self._journals = journals
         self._locks = InstanceLocks(state_dir / f"{store}.instances")
         self._watch = Watch(url, self._name)
@@ -124,7 +124,7 @@ class RedisStore(LedgerStore):
         another one on this machine, which would answer for it: where there is none, wait until it is written down."""
         on_this_machine = [one for one in others if self._locks.knows(one)]
         self._locks.tidy([*others, self.instance])
-        if others and not on_this_machine and not self._syncs:
+        if others and not on_this_machine and not self._keeps_all:
             log.info("joining", seconds=WRITTEN_AFTER, note="Another machine's processes are there already.")
             await asyncio.sleep(WRITTEN_AFTER)
 
@@ -259,9 +259,9 @@ def open_redis(
             log.warning("store_promise", store=name, note=finding.advice)
     if not create and not there:
         raise SettingsError(f"store: there is no store on {name}.")
-    # A server that does not sync each commit can lose the last ones with the power: then the journals must not.
-    syncs = durability.syncs_each_commit(found)
-    return RedisStore(url, clock, chance, state_dir or STATE_DIR, syncs)
+    # A server that can lose the last commits, with the power or to a replica: then the journals must not.
+    keeps_all = durability.keeps_each_commit(found)
+    return RedisStore(url, clock, chance, state_dir or STATE_DIR, keeps_all)
 
 
 def examine_redis(url: str) -> tuple[str, bool, list[Finding]]:
