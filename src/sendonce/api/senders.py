@@ -16,7 +16,7 @@ async def create(
     data: JSONBody[NewSender], services: NamedDependency[Services], idempotency_key: IdempotencyKey = None
 ) -> SenderSeen:
     """Make a sender, and its account from the same settings unless `accountId` names one."""
-    return services.senders.view(await services.senders.create(data, once("sender", idempotency_key, data)))
+    return await services.senders.view(await services.senders.create(data, once("sender", idempotency_key, data)))
 
 
 @get("/api/senders", responses=can_answer())
@@ -28,25 +28,25 @@ async def listing(services: NamedDependency[Services]) -> list[SenderSeen]:
 @get("/api/senders/{name:str}", responses=can_answer(404))
 async def show(name: FromPath[str], services: NamedDependency[Services]) -> SenderSeen:
     """One sender, by id or name."""
-    return services.senders.view(await services.senders.get(name))
+    return await services.senders.view(await services.senders.get(name))
 
 
 @patch("/api/senders/{name:str}", responses=can_answer(404))
 async def change(name: FromPath[str], data: JSONBody[SenderChange], services: NamedDependency[Services]) -> SenderSeen:
     """Change its rate or settings while it sends; they take hold within one sub-batch."""
-    return services.senders.view(await services.senders.change(name, data))
+    return await services.senders.view(await services.senders.change(name, data))
 
 
 @post("/api/senders/{name:str}/pause", status_code=200, responses=can_answer(404))
 async def pause(name: FromPath[str], services: NamedDependency[Services]) -> SenderSeen:
     """It starts no message any more until it is resumed."""
-    return services.senders.view(await services.senders.pause(name))
+    return await services.senders.view(await services.senders.pause(name))
 
 
 @post("/api/senders/{name:str}/resume", status_code=200, responses=can_answer(404))
 async def resume(name: FromPath[str], services: NamedDependency[Services]) -> SenderSeen:
     """Go on, whatever it was paused for."""
-    return services.senders.view(await services.senders.resume(name))
+    return await services.senders.view(await services.senders.resume(name))
 
 
 @post("/api/senders/{name:str}/test", status_code=200, responses=can_answer(404, 422))

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from sendonce.domain.pace import Pace
+
 
 class Account(msgspec.Struct, frozen=True):
     """A provider account. `settings` as the client gave them: secrets may be `env:NAME` or `file:PATH`.
@@ -23,7 +25,8 @@ class Account(msgspec.Struct, frozen=True):
 class Sender(msgspec.Struct, frozen=True):
     """One number of an account: the unit that has a rate and gets paused.
 
-    `rate` in messages per second, None for unlimited. `settings` are the sender's own; `account.settings` stand
+    `rate` in messages per second, None for unlimited; `pace` says how much of it is used since the provider asked for
+    less. `settings` are the sender's own; `account.settings` stand
     behind them.
     """
 
@@ -36,6 +39,7 @@ class Sender(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     causes: tuple[str, ...]
     created_at: int
+    pace: Pace = Pace()
 
     @property
     def paused(self) -> bool:

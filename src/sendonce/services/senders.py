@@ -41,7 +41,8 @@ class SenderChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
 
 
 class SenderSeen(msgspec.Struct, frozen=True, rename="camel"):
-    """A sender without its secrets. `paused` itself or with its account; `causes` and `accountCauses` say why."""
+    """A sender without its secrets. `paused` itself or with its account; `causes` and `accountCauses` say why.
+    `currentRate` is below `rate` for a while after the provider said that it is too fast."""
 
     id: str
     name: str
@@ -49,6 +50,7 @@ class SenderSeen(msgspec.Struct, frozen=True, rename="camel"):
     account_id: str
     account_name: str
     rate: float | None
+    current_rate: float | None
     settings: dict[str, Any]
     paused: bool
     causes: tuple[str, ...]
@@ -93,7 +95,7 @@ class Senders:
 
     async def all(self) -> list[SenderSeen]:
         """All of them, in the store's order."""
-        return [self.view(sender) for sender in await self._store.senders()]
+        return [await self.view(sender) for sender in await self._store.senders()]
 
     async def get(self, name: str) -> Sender:
         """By id or name. NotFound."""
@@ -122,8 +124,9 @@ class Senders:
         await self._store.resume(Kind.SENDER, name)
         return await self._store.sender(name)
 
-    def view(self, sender: Sender) -> SenderSeen:
+    async def view(self, sender: Sender) -> SenderSeen:
         """As clients see it."""
+        share = sender.pace.now(await self._store.now())
         secrets = channel_named(self._channels, sender.channel).secrets
         return SenderSeen(
             id=sender.id,
@@ -132,6 +135,7 @@ class Senders:
             account_id=sender.account.id,
             account_name=sender.account.name,
             rate=sender.rate,
+            current_rate=None if sender.rate is None else round(sender.rate * share, 2),
             settings=shown(sender.settings, secrets),
             paused=sender.paused,
             causes=sender.causes,

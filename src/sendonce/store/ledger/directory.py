@@ -4,6 +4,7 @@ import msgspec
 
 from sendonce.domain.contract import new_id
 from sendonce.domain.errors import Conflict, NotFound
+from sendonce.domain.pace import Pace
 from sendonce.domain.sender import Account, Sender
 from sendonce.store.journal import EVERY, Attempts
 from sendonce.store.ledger.contracts import made_before, remember
@@ -79,8 +80,9 @@ def change_sender(tx: Transaction, changed: Sender) -> Sender:
     _check_free(tx, Kind.SENDER, changed.name, before.id)
     tx.directory.change_sender(msgspec.structs.replace(changed, no=before.no))
     if changed.rate != before.rate:
-        # The slots of the old rate are no measure for the new one.
+        # The slots of the old rate are no measure for the new one, nor is what the provider said of it.
         tx.directory.reset_slots(before.no, tx.now)
+        tx.directory.set_pace(before.no, Pace())
     return sender(tx, before.id)
 
 

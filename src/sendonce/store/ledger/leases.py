@@ -36,9 +36,10 @@ class Grant(msgspec.Struct, frozen=True):
 
 def lease(tx: Transaction, want: int, lease_ms: int) -> Grant | Nothing:
     """See `Store.lease`."""
-    for sender, rate in tx.directory.with_budget(tx.now + SLOTS_AHEAD):
+    for sender, full, pace in tx.directory.with_budget(tx.now + SLOTS_AHEAD):
         found = tx.contracts.next_of(sender, tx.now)
         if found is not None:
+            rate = None if full is None else full * pace.now(tx.now)
             return _grant(tx, sender, rate, found, min(want, LARGEST_WINDOW), lease_ms)
     return Nothing(_wait(tx))
 

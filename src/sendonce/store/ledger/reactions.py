@@ -11,8 +11,10 @@ REWOUND, REWOUND_KNOWN = "rewound", "rewound:known"
 
 
 def react(tx: Transaction, head: ContractHead, sender: int | None, error: DeliveryError) -> None:
-    """Pause the contract (for its template), the sender or the account, when the error asks for it."""
+    """When the error asks for it, slow the sender down, or pause it, its account, or the contract for its template."""
     match error.reaction:
+        case Reaction.SLOW_DOWN if sender is not None:
+            slow_down(tx, sender)
         case Reaction.PAUSE_TEMPLATE | Reaction.FAIL_TEMPLATE:
             # The message that comes back may have reopened a completed contract: that must be known before the pause.
             tx.balance()
@@ -52,6 +54,16 @@ def pause_sender(tx: Transaction, sender: int, cause: str) -> None:
     causes = tx.directory.causes(Kind.SENDER, sender)
     if cause not in causes:
         tx.directory.set_causes(Kind.SENDER, sender, (*causes, cause))
+        leases.cut_sender(tx, sender)
+
+
+def slow_down(tx: Transaction, sender: int) -> None:
+    """The provider says that it is too fast: go on with less of its rate, and with nothing of what is leased at the old
+    one."""
+    before = tx.directory.pace(sender)
+    after = before.slower(tx.now)
+    if after != before:
+        tx.directory.set_pace(sender, after)
         leases.cut_sender(tx, sender)
 
 

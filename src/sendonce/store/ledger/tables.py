@@ -13,6 +13,7 @@ import msgspec
 
 from sendonce.domain.contract import Contract, ContractSpec, Counts
 from sendonce.domain.message import Refusal
+from sendonce.domain.pace import Pace
 from sendonce.domain.sender import Account, Sender
 from sendonce.domain.state import ContractState, MessageState
 from sendonce.store.journal import Moment
@@ -563,8 +564,9 @@ class Directory(Protocol):
 
     def set_causes(self, kind: Kind, no: int, causes: Sequence[str]) -> None: ...
 
-    def with_budget(self, until: int) -> list[tuple[int, float | None]]:
-        """Number and rate of those that are not paused and have a free slot before, the longest unserved first."""
+    def with_budget(self, until: int) -> list[tuple[int, float | None, Pace]]:
+        """Number, rate and pace of those that are not paused and have a free slot before then, the longest unserved
+        first."""
         ...
 
     def next_slot(self, after: int) -> float | None:
@@ -578,6 +580,10 @@ class Directory(Protocol):
     def rest(self, sender: int | None, until: float) -> None:
         """The next slot is not before."""
         ...
+
+    def pace(self, sender: int) -> Pace: ...
+
+    def set_pace(self, sender: int, pace: Pace) -> None: ...
 
     def reset_slots(self, sender: int, now: int) -> None:
         """The next slot is not after."""

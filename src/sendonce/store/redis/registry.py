@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sendonce.domain.pace import Pace
 from sendonce.domain.sender import Account, Sender
 from sendonce.store.journal import Moment
 from sendonce.store.ledger.tables import Piece
@@ -31,6 +32,7 @@ class _SenderRecord(msgspec.Struct):
     settings: dict[str, Any]
     causes: tuple[str, ...]
     created_at: int
+    pace: Pace = Pace()
 
 
 _SENDER = msgspec.json.Decoder(_SenderRecord)
@@ -143,24 +145,31 @@ class DirectoryTable:
     def _slot(self, sender: int) -> float:
         return float(self._draft.get(key("slots"), str(sender)) or 0)
 
-    def _unpaused(self) -> list[tuple[float, int, float | None]]:
-        """Next slot, number and rate of those that may send."""
+    def _unpaused(self) -> list[tuple[float, _SenderRecord]]:
+        """Those that may send, with their next slots."""
         numbers = [str(no) for no in self._numbers(Kind.SENDER)]
         accounts = [str(no) for no in self._numbers(Kind.ACCOUNT)]
         # At once what is asked one by one below.
         self._draft.many([(key("senders"), numbers), (key("slots"), numbers), (key("accounts"), accounts)])
         records = [self._record(no) for no in self._numbers(Kind.SENDER)]
         return [
-            (self._slot(one.no), one.no, one.rate)
-            for one in records
-            if not one.causes and not self._account(one.account).causes
+            (self._slot(one.no), one) for one in records if not one.causes and not self._account(one.account).causes
         ]
 
-    def with_budget(self, until: int) -> list[tuple[int, float | None]]:
-        return [(no, rate) for slot, no, rate in sorted(self._unpaused(), key=lambda one: one[0]) if slot <= until]
+    def with_budget(self, until: int) -> list[tuple[int, float | None, Pace]]:
+        found = sorted(self._unpaused(), key=lambda slot_and_one: slot_and_one[0])
+        return [(one.no, one.rate, one.pace) for slot, one in found if slot <= until]
 
     def next_slot(self, after: int) -> float | None:
-        return min((slot for slot, _, _ in self._unpaused() if slot > after), default=None)
+        return min((slot for slot, _ in self._unpaused() if slot > after), default=None)
+
+    def pace(self, sender: int) -> Pace:
+        return self._record(sender).pace
+
+    def set_pace(self, sender: int, pace: Pace) -> None:
+        record = self._record(sender)
+        record.pace = pace
+        self._draft.put(key("senders"), {str(sender): msgspec.json.encode(record)})
 
     def take_slots(self, sender: int, now: int, width: float) -> float:
         first = max(self._slot(sender), float(now))

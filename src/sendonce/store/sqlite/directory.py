@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from sendonce.domain.pace import Pace
 from sendonce.domain.sender import Account, Sender
 from sendonce.store.protocol import Kind
 from sendonce.store.sqlite.sql import load
@@ -65,8 +66,8 @@ class DirectoryTable(Table):
     def set_causes(self, kind: Kind, no: int, causes: Sequence[str]) -> None:
         self.run(SQL[f"set_{kind.value}_causes"], (no, _json(causes)))
 
-    def with_budget(self, until: int) -> list[tuple[int, float | None]]:
-        return list(self.run(SQL["with_budget"], (until,)))
+    def with_budget(self, until: int) -> list[tuple[int, float | None, Pace]]:
+        return [(no, rate, Pace(*pace)) for no, rate, *pace in self.run(SQL["with_budget"], (until,))]
 
     def next_slot(self, after: int) -> float | None:
         at: float | None = self.value(SQL["next_slot"], (after,))
@@ -77,6 +78,12 @@ class DirectoryTable(Table):
 
     def rest(self, sender: int | None, until: float) -> None:
         self.run(SQL["rest"], (sender, until))
+
+    def pace(self, sender: int) -> Pace:
+        return Pace(*self.run(SQL["pace"], (sender,)).get)
+
+    def set_pace(self, sender: int, pace: Pace) -> None:
+        self.run(SQL["set_pace"], (sender, pace.share, pace.at))
 
     def reset_slots(self, sender: int, now: int) -> None:
         self.run(SQL["reset_slots"], (sender, now))
@@ -92,7 +99,7 @@ def _account(row: Sequence[Any]) -> Account:
 
 
 def _sender(row: Sequence[Any]) -> Sender:
-    id_, no, name, channel, rate, settings, causes, created_at, *account = row
+    id_, no, name, channel, rate, settings, causes, created_at, share, share_at, *account = row
     return Sender(
         id=id_,
         no=no,
@@ -103,4 +110,5 @@ def _sender(row: Sequence[Any]) -> Sender:
         settings=msgspec.json.decode(settings),
         causes=_WORDS.decode(causes),
         created_at=created_at,
+        pace=Pace(share, share_at),
     )

@@ -6,18 +6,18 @@ SELECT a.id, a.no, a.name, a.channel, a.settings, a.causes, a.created_at FROM ac
 WHERE a.id = ?1 OR a.name = ?1 ORDER BY a.id = ?1 DESC LIMIT 1;
 
 -- name: senders
-SELECT s.id, s.no, s.name, s.channel, s.rate, s.settings, s.causes, s.created_at,
+SELECT s.id, s.no, s.name, s.channel, s.rate, s.settings, s.causes, s.created_at, s.share, s.share_at,
        a.id, a.no, a.name, a.channel, a.settings, a.causes, a.created_at
 FROM sender AS s JOIN account AS a ON a.no = s.account ORDER BY s.no;
 
 -- name: sender
-SELECT s.id, s.no, s.name, s.channel, s.rate, s.settings, s.causes, s.created_at,
+SELECT s.id, s.no, s.name, s.channel, s.rate, s.settings, s.causes, s.created_at, s.share, s.share_at,
        a.id, a.no, a.name, a.channel, a.settings, a.causes, a.created_at
 FROM sender AS s JOIN account AS a ON a.no = s.account
 WHERE s.id = ?1 OR s.name = ?1 ORDER BY s.id = ?1 DESC LIMIT 1;
 
 -- name: sender_by_no
-SELECT s.id, s.no, s.name, s.channel, s.rate, s.settings, s.causes, s.created_at,
+SELECT s.id, s.no, s.name, s.channel, s.rate, s.settings, s.causes, s.created_at, s.share, s.share_at,
        a.id, a.no, a.name, a.channel, a.settings, a.causes, a.created_at
 FROM sender AS s JOIN account AS a ON a.no = s.account WHERE s.no = ?1;
 
@@ -63,7 +63,7 @@ UPDATE sender SET causes = ?2 WHERE no = ?1;
 
 -- name: with_budget
 -- Senders that are not paused and have a free slot before ?1, the longest unserved first.
-SELECT s.no, s.rate
+SELECT s.no, s.rate, s.share, s.share_at
 FROM sender AS s JOIN account AS a ON a.no = s.account
 WHERE s.causes = '[]' AND a.causes = '[]' AND s.next_slot <= ?1
 ORDER BY s.next_slot;
@@ -80,3 +80,9 @@ UPDATE sender SET next_slot = max(next_slot, ?2) + ?3 WHERE no = ?1 RETURNING ne
 -- name: rest
 -- The provider asked for less: the sender's next slot is not before ?2.
 UPDATE sender SET next_slot = max(next_slot, ?2) WHERE no = ?1;
+
+-- name: pace
+SELECT share, share_at FROM sender WHERE no = ?1;
+
+-- name: set_pace
+UPDATE sender SET share = ?2, share_at = ?3 WHERE no = ?1;
