@@ -107,7 +107,7 @@ def test_our_own_words() -> None:
     error = own("connect_failed", "refused")
     assert (error.code, error.reaction, error.retry_in, error.detail) == (
         "connect_failed",
-        Reaction.SLOW_DOWN,
+        Reaction.UNREACHABLE,
         2.0,
         "refused",
     )

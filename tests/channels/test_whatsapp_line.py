@@ -214,7 +214,7 @@ async def test_an_unlisted_429_is_throttling() -> None:
 def is_connect_failed(outcome: Outcome) -> bool:
     return isinstance(outcome, Throttled) and (outcome.error.code, outcome.error.reaction) == (
         "connect_failed",
-        Reaction.SLOW_DOWN,
+        Reaction.UNREACHABLE,
     )
 
 

@@ -231,7 +231,9 @@ class Dispatcher:
         for other in self._windows:
             its = other.lease
             match outcome.error.reaction:
-                case Reaction.SLOW_DOWN if its.sender.no == lease.sender.no:
+                case Reaction.SLOW_DOWN | Reaction.UNREACHABLE if its.sender.no == lease.sender.no:
+                    other.stop("throttled")
+                case Reaction.SLOW_ACCOUNT if its.sender.account.no == lease.sender.account.no:
                     other.stop("throttled")
                 case Reaction.PAUSE_TEMPLATE | Reaction.FAIL_TEMPLATE if its.contract.no == lease.contract.no:
                     other.stop("paused")

@@ -10,6 +10,8 @@ class Reaction(StrEnum):
 
     RETRY = "retry"  # same message again, with backoff; costs a try
     SLOW_DOWN = "slow_down"  # the sender is too fast; the message comes back and costs no try
+    SLOW_ACCOUNT = "slow_account"  # the same of all senders of its account
+    UNREACHABLE = "unreachable"  # nobody was there to take it; the sender rests, and it costs no try
     DEFER_RECIPIENT = "defer_recipient"  # only this person has to wait; costs no try
     FAIL_RECIPIENT = "fail_recipient"
     SUPPRESS_RECIPIENT = "suppress_recipient"

@@ -60,7 +60,7 @@ def judge(
             if spent >= policy.attempts:
                 return Verdict(MessageState.FAILED, spent)
             return Verdict(MessageState.DELAYED, spent, max(policy.wait(spent, chance), 0.0))
-        case Reaction.SLOW_DOWN:
+        case Reaction.SLOW_DOWN | Reaction.SLOW_ACCOUNT | Reaction.UNREACHABLE:
             # Spread over half the wait again, so that the throttled don't return as one burst.
             return Verdict(MessageState.DELAYED, tries, (error.retry_in or 1.0) * (1.0 + 0.5 * chance()))
         case Reaction.DEFER_RECIPIENT:

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from sendonce.domain.lease import Lease
+from sendonce.domain.outcome import Reaction, Throttled
 
-from ..ledger import Ledger, throttled
+from ..ledger import Ledger, error, throttled
 
 
 @pytest.fixture
@@ -69,3 +70,24 @@ async def test_other_windows_are_cut(paced: Ledger) -> None:
     await other.store.advance(fast, [], 1)
     await paced.answer(slow, {0: throttled(1)})
     assert (await other.store.advance(fast, [], 3)).started == 1
+
+
+async def test_an_account_that_is_too_fast(paced: Ledger) -> None:
+    """A limit of the account slows all of its senders down, and no other."""
+    line = await paced.store.sender("line")
+    await paced.sender("second", line.account)
+    await paced.sender("stranger", await paced.account("another"))
+    await paced.contract_of(10)
+    lease = await paced.started(1)
+    await paced.answer(lease, {0: Throttled(error(Reaction.SLOW_ACCOUNT, "80007", 1), 1)})
+    shares = {one.name: one.pace.share for one in await paced.store.senders()}
+    assert shares == {"line": 0.5, "second": 0.5, "stranger": 1}
+
+
+async def test_a_provider_that_is_away(paced: Ledger) -> None:
+    """It says nothing about the rate: with it back, sending goes on as before."""
+    await paced.contract_of(10)
+    lease = await paced.started(1)
+    await paced.answer(lease, {0: Throttled(error(Reaction.UNREACHABLE, "connect_failed", 2), 2)}, close=True)
+    assert ((await paced.nothing()).wait or 0) > 0
+    assert (await paced.store.sender("line")).pace.share == 1

@@ -83,7 +83,7 @@ def outcome_of_answer(
     # Graph quotes a malformed token back.
     detail = detail_of(graph.error_data, graph.message).replace(access_token, "…")
     error = judge(graph.code, status, graph.error_subcode, graph.error_user_title, detail)
-    if error.reaction is Reaction.SLOW_DOWN:
+    if error.reaction in (Reaction.SLOW_DOWN, Reaction.SLOW_ACCOUNT):
         return _throttled(error, header)
     return Refused(error)
 

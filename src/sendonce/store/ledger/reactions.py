@@ -15,6 +15,9 @@ def react(tx: Transaction, head: ContractHead, sender: int | None, error: Delive
     match error.reaction:
         case Reaction.SLOW_DOWN if sender is not None:
             slow_down(tx, sender)
+        case Reaction.SLOW_ACCOUNT if sender is not None:
+            for one in _of_its_account(tx, sender):
+                slow_down(tx, one)
         case Reaction.PAUSE_TEMPLATE | Reaction.FAIL_TEMPLATE:
             # The message that comes back may have reopened a completed contract: that must be known before the pause.
             tx.balance()
@@ -25,6 +28,18 @@ def react(tx: Transaction, head: ContractHead, sender: int | None, error: Delive
             pause_account(tx, tx.directory.sender_by_no(sender).account.no, f"error:{error.code}")
         case _:
             pass
+
+
+def rest(tx: Transaction, sender: int | None, error: DeliveryError, seconds: float) -> None:
+    """Let the sender, or all of its account where the error is about that, start nothing for so long."""
+    if sender is None:
+        return
+    for one in _of_its_account(tx, sender) if error.reaction is Reaction.SLOW_ACCOUNT else [sender]:
+        tx.directory.rest(one, tx.now + seconds * 1000)
+
+
+def _of_its_account(tx: Transaction, sender: int) -> list[int]:
+    return tx.directory.senders_of(tx.directory.sender_by_no(sender).account.no)
 
 
 def pause_contract(tx: Transaction, contract: int, cause: str) -> bool:

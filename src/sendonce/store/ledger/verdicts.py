@@ -4,7 +4,7 @@ whether an answer or a receipt says so."""
 from sendonce.domain.outcome import DeliveryError
 from sendonce.domain.retry import judge
 from sendonce.domain.state import ContractState, MessageState
-from sendonce.store.ledger.reactions import react
+from sendonce.store.ledger.reactions import react, rest
 from sendonce.store.ledger.rows import SEQ_BITS, MessageRow, error_json
 from sendonce.store.ledger.transaction import ContractHead, Transaction
 from sendonce.store.ledger.unknowns import drop_unknown
@@ -19,7 +19,7 @@ def refuse(
     """The attempt of this row was refused, by its answer or a receipt: judge what comes next. `row.tries` are those
     spent before it."""
     if retry_after is not None:
-        tx.directory.rest(row.sender, tx.now + retry_after * 1000)
+        rest(tx, row.sender, error, retry_after)
     verdict = judge(
         error,
         tries=row.tries,
