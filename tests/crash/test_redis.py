@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sendonce.domain.errors import SendonceError
 from tests.crash.proxy import Proxy
 from tests.crash.rig import RATE, Rig
 from tests.crash.stores import Server, linger
@@ -24,6 +25,8 @@ def test_a_killed_server_comes_back(fsync: str, tmp_path: Path) -> None:
             rig.died()
             linger(0.5)
             given = rig.provider.given_by_now()
+            with pytest.raises(SendonceError, match="cannot be reached"):
+                rig.api.get("/readyz")
             linger(0.5)
             assert rig.provider.given_by_now() == given
             rig.redis.start()

@@ -14,7 +14,7 @@ from sendonce.observe.readiness import Readiness
 from sendonce.services.door import Services
 from sendonce.services.insights import contracts_by_state
 
-#: A store that takes longer to tell the time is not ready, in seconds.
+#: A store that takes longer to tell its counts is not ready, in seconds.
 READY_WITHIN = 2.0
 
 

@@ -119,7 +119,7 @@ class Insights:
 
     async def answers(self) -> None:
         """Return when the store answers. StoreError when it doesn't."""
-        await self._store.now()
+        await self._store.tally()
 
 
 def contracts_by_state(tally: ContractTally) -> dict[str, int]:
