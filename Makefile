@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 STORE ?=
-# Options of `make torture`: --minutes, --seed, --only.
+# Options of `make torture`: --minutes, --seed, --only, --engine.
 TORTURE ?=
 
 .PHONY: help setup demo test torture check format bench clean

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from tests.crash.node import Node
 from tests.crash.rig import Rig, Verdict
+from tests.crash.stores import linger
 
 #: Lost answers and retries in every round that kills.
 FAULTS = {"errors": {131000: 0.05}, "accept_reset": 0.01, "accept_hang": 0.005, "reset": 0.01, "empty_500": 0.01}
@@ -135,6 +136,27 @@ def provider_down(rig: Rig, chance: random.Random) -> list[str]:
     return [] if verdict.sound else _unclean(verdict)
 
 
+def redis_killed(rig: Rig, chance: random.Random) -> list[str]:
+    """kill -9 to redis-server ten times while three instances send; each other time the end of its log is lost too."""
+    nodes = [rig.serve("--state-dir", "a"), *(rig.worker("--state-dir", name) for name in "bc")]
+    rig.wait_joined(*nodes)
+    rig.provider.faults(**FAULTS)
+    rig.order(5000)
+    for turn in range(10):
+        rig.provider.wait_given(450 * turn + chance.randrange(50, 400))
+        written = rig.redis.sync()
+        linger(chance.uniform(0, 1))
+        rig.redis.kill()
+        rig.died()
+        if turn % 2:
+            rig.redis.cut(written)
+        rig.redis.start()
+    rig.wait(lambda seen: seen.waiting + seen.active + seen.delayed == 0, "all but the unknown is sent", 300)
+    # What was lost with its receipts stays unknown until a person looks: no silence proves anything of it.
+    verdict = rig.verdict()
+    return [] if verdict.sound else _unclean(verdict)
+
+
 SCENARIOS: list[Callable[[Rig, random.Random], list[str]]] = [
     kill_at_random,
     kill_once,
@@ -160,26 +182,28 @@ def torture(
     minutes: Annotated[float, typer.Option(help="Begin no round after so many minutes.")] = 10,
     seed: Annotated[int | None, typer.Option(help="Seed of the first round; drawn when left out.")] = None,
     only: Annotated[str, typer.Option(help="Only scenarios with this in their name.")] = "",
+    engine: Annotated[str, typer.Option(help="sqlite or redis.")] = "sqlite",
 ) -> None:
     """Kill, stop, deploy and cut off, round after round, and print what became of the messages."""
     console = Console(width=None if sys.stdout.isatty() else 200)
-    chosen = [scenario for scenario in SCENARIOS if only in scenario.__name__]
+    scenarios = [*SCENARIOS, redis_killed] if engine == "redis" else SCENARIOS
+    chosen = [scenario for scenario in scenarios if only in scenario.__name__]
     first = random.randrange(10_000) if seed is None else seed
     rows: list[Row] = []
     deadline = time.monotonic() + 60 * minutes
     while time.monotonic() < deadline:
         scenario = chosen[len(rows) % len(chosen)]
-        rows.append(_round(scenario, first + len(rows)))
+        rows.append(_round(scenario, first + len(rows), engine))
         console.print(_line(rows[-1]), highlight=False)
     console.print(_table(rows))
     if any(row.wrong for row in rows):
         raise typer.Exit(1)
 
 
-def _round(scenario: Callable[[Rig, random.Random], list[str]], seed: int) -> Row:
+def _round(scenario: Callable[[Rig, random.Random], list[str]], seed: int, engine: str) -> Row:
     folder = Path(tempfile.mkdtemp(prefix="sendonce-torture-"))
     started = time.monotonic()
-    with Rig(folder, seed=seed, rate=400) as rig:
+    with Rig(folder, engine=engine, seed=seed, rate=400) as rig:
         wrong = scenario(rig, random.Random(seed))
         row = Row(scenario.__name__, seed, rig.verdict(), round(time.monotonic() - started, 1), wrong)
     if wrong:

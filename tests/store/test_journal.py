@@ -10,7 +10,7 @@ import pytest
 
 from sendonce.domain.errors import StoreUnusable
 from sendonce.store import journal
-from sendonce.store.journal import Attempts, Journals, Known, Moment, first_taken, together
+from sendonce.store.journal import Attempts, Journals, Known, Moment, Said, first_taken, together
 
 BOOT = "this-boot"
 
@@ -47,8 +47,8 @@ def test_what_is_noted_is_read(folder: Path) -> None:
     note(one, at(4), [Attempts("c", (21, 25)), Attempts("d", None, [(3, 3)])])
     since = journals(folder, "b").since(at(1))
     assert (since.last, since.whole) == (4, True)
-    assert since.started == {"c": Known([(11, 25)]), "d": Known([], {3: 3, 7: 2})}
-    assert (since.started["c"].number(), since.started["d"].number()) == (15, 2)
+    assert since.of(Said.STARTED) == {"c": Known([(11, 25)]), "d": Known([], {3: 3, 7: 2})}
+    assert (since.of(Said.STARTED)["c"].number(), since.of(Said.STARTED)["d"].number()) == (15, 2)
 
 
 def test_processes_share_the_counting(folder: Path) -> None:
@@ -87,10 +87,10 @@ def test_another_branch_is_lost_history(folder: Path) -> None:
     note(one, at(2, "later", 1), [Attempts("c", (3, 3))])
     assert behind(one, at(2))
     since = one.since(at(1))
-    assert (since.whole, since.started) == (True, {"c": Known([(2, 3)])})
+    assert (since.whole, since.of(Said.STARTED)) == (True, {"c": Known([(2, 3)])})
     here = at(2, "later", 1, frozenset({"main"}))
     assert not behind(one, here)
-    assert one.since(here).started == {}
+    assert one.since(here).of(Said.STARTED) == {}
 
 
 def test_a_gap_on_another_branch_shows(folder: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_line_that_was_cut_off_is_no_line(folder: Path, lost: int) -> None:
     path.write_bytes(content[:-lost])
     if lost > 1:
         assert not behind(one, at(1))
-        assert one.since(at(1)).started == {}
+        assert one.since(at(1)).of(Said.STARTED) == {}
 
 
 def test_a_full_disk_stops_everything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_a_full_disk_stops_everything(folder: Path, monkeypatch: pytest.MonkeyPa
     one.flush()
     note(one, at(3), [])
     since = one.since(at(1))
-    assert (since.last, since.whole, since.started) == (3, True, {"c": Known([(1, 250)])})
+    assert (since.last, since.whole, since.of(Said.STARTED)) == (3, True, {"c": Known([(1, 250)])})
 
 
 def test_a_first_line_that_was_cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +244,7 @@ def test_many_ranges_in_any_order(folder: Path) -> None:
     one = journals(folder)
     for number, low in enumerate([*range(1, 10_000, 4), *range(3, 10_000, 4)], 1):
         note(one, at(number), [Attempts("c", (low, low + 1))])
-    assert one.since(at(0, "later", 0)).started == {"c": Known([(1, 10_000)])}
+    assert one.since(at(0, "later", 0)).of(Said.STARTED) == {"c": Known([(1, 10_000)])}
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
@@ -287,10 +287,10 @@ def test_what_the_provider_took_is_told_apart(tmp_path: Path) -> None:
     one, two = Journals(tmp_path / "a", "s", "i", "boot"), Journals(tmp_path / "b", "s", "j", "boot")
     note(one, at(1), [Attempts("c", (1, 10))])
     note(two, at(2), [Attempts("c", (11, 20))])
-    note(one, at(3), [*first_taken("c", [3, 1, 2, 7]), Attempts("c", None, ((12, 2),), True)])
+    note(one, at(3), [*first_taken("c", [3, 1, 2, 7]), Attempts("c", None, ((12, 2),), Said.TAKEN)])
     note(two, at(4), [*first_taken("c", [11])])
     parts = [journals.since(at(0)) for journals in (one, two)]
-    assert parts[0].taken == {"c": Known([(1, 3), (7, 7)], {12: 2})}
+    assert parts[0].of(Said.TAKEN) == {"c": Known([(1, 3), (7, 7)], {12: 2})}
     both = together(parts)
-    assert (both.last, both.started) == (4, {"c": Known([(1, 20)])})
-    assert both.taken == {"c": Known([(1, 3), (7, 7), (11, 11)], {12: 2})}
+    assert (both.last, both.of(Said.STARTED)) == (4, {"c": Known([(1, 20)])})
+    assert both.of(Said.TAKEN) == {"c": Known([(1, 3), (7, 7), (11, 11)], {12: 2})}

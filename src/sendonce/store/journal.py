@@ -1,9 +1,9 @@
 """Journals: what a store committed, noted outside of it, so that one which lost history is found out.
 
 Each process appends a line per commit to a file of its own in the state directory: the commit's number, which messages
-it declared started (`:`) and which the provider has taken (`=`), and contracts that a person stopped. The line is
-written before anything acts on the commit. A store whose last commit is older than that of a journal was put back to an
-earlier state, and the lines between say what may have been sent since.
+it declared started (`:`), which the provider has taken (`=`) or refused (`!`), and contracts that a person stopped. The
+line is written before anything acts on the commit. A store whose last commit is older than that of a journal was put
+back to an earlier state, and the lines between say what may have been sent since.
 
     branch 5d0c21aa 0 2f6c… ~a1b2c3d4
     817 6fk2m9c3v8aq:401-650 ~0f3a77b1
@@ -24,6 +24,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -49,21 +50,27 @@ _RANGES = 1000
 EVERY = "*"
 
 
+class Said(StrEnum):
+    """What a commit says of attempts, by the mark that it has in a line."""
+
+    STARTED = ":"
+    TAKEN = "="
+    REFUSED = "!"
+
+
 class Attempts(msgspec.Struct, frozen=True):
-    """Attempts of messages of one contract that a commit declared started, or (`taken`) that the provider took: first
-    attempts of a range of seqs, both ends included, or attempts by number: `(seq, attempt)`. With neither, a person
-    stopped the contract."""
+    """Attempts of messages of one contract, and what is said of them: first attempts of a range of seqs, both ends
+    included, or attempts by number: `(seq, attempt)`. With neither, a person stopped the contract."""
 
     contract: str
     range: tuple[int, int] | None = None
     attempts: Sequence[tuple[int, int]] = ()
-    taken: bool = False
+    said: Said = Said.STARTED
 
     def text(self) -> str:
-        mark = "=" if self.taken else ":"
         if self.range is not None:
-            return f"{self.contract}{mark}{self.range[0]}-{self.range[1]}"
-        return f"{self.contract}{mark}" + ",".join(f"{seq}.{attempt}" for seq, attempt in self.attempts)
+            return f"{self.contract}{self.said}{self.range[0]}-{self.range[1]}"
+        return f"{self.contract}{self.said}" + ",".join(f"{seq}.{attempt}" for seq, attempt in self.attempts)
 
 
 def first_taken(contract: str, seqs: Iterable[int]) -> list[Attempts]:
@@ -74,7 +81,7 @@ def first_taken(contract: str, seqs: Iterable[int]) -> list[Attempts]:
             ranges[-1] = (ranges[-1][0], seq)
         else:
             ranges.append((seq, seq))
-    return [Attempts(contract, each, (), True) for each in ranges]
+    return [Attempts(contract, each, (), Said.TAKEN) for each in ranges]
 
 
 class Known(msgspec.Struct):
@@ -112,31 +119,34 @@ class Moment(msgspec.Struct, frozen=True):
 class Since(msgspec.Struct):
     """What journals know of the time after a moment. `last` is the latest commit on its branch, `lost` are the other
     branches that were read, with the commit after which each began. `whole` when they know all of it: no commit is
-    missing, on this branch or on another. `started` and `taken` by contract; `stopped` are contracts that a person
+    missing, on this branch or on another. `said` of attempts, by contract; `stopped` are contracts that a person
     paused or cancelled, or `EVERY`."""
 
     last: int = 0
     lost: dict[str, int] = msgspec.field(default_factory=dict)
     whole: bool = False
-    started: dict[str, Known] = {}
-    taken: dict[str, Known] = {}
+    said: dict[Said, dict[str, Known]] = {}
     stopped: set[str] = msgspec.field(default_factory=set)
+
+    def of(self, said: Said) -> dict[str, Known]:
+        """Attempts of which this is said, by contract."""
+        return self.said.get(said, {})
 
 
 def together(parts: Sequence[Since]) -> Since:
     """What several journals know, each of its own machine. None of them says that it is whole."""
     found = Since(max((part.last for part in parts), default=0))
-    started, taken = _Gathered(), _Gathered()
+    gathered = {said: _Gathered() for said in Said}
     for part in parts:
         found.lost |= part.lost
         found.stopped |= part.stopped
-        for gathered, those in ((started, part.started), (taken, part.taken)):
-            for contract, known in those.items():
+        for said, by_contract in part.said.items():
+            for contract, known in by_contract.items():
                 for each in (*known.ranges, *known.ranges_again):
-                    gathered.add(Attempts(contract, each))
+                    gathered[said].add(Attempts(contract, each))
                 for named in (known.attempts, known.attempts_again):
-                    gathered.add(Attempts(contract, None, list(named.items())))
-    found.started, found.taken = started.known(), taken.known()
+                    gathered[said].add(Attempts(contract, None, list(named.items())))
+    found.said = {said: those.known() for said, those in gathered.items()}
     return found
 
 
@@ -244,7 +254,7 @@ class Journals:
         own = _Branch(moment.commit - 1)
         branches = {moment.branch: own}
         found = Since()
-        started, taken = _Gathered(), _Gathered()
+        gathered = {said: _Gathered() for said in Said}
         for path in self._paths(instance):
             head = _head(path)
             if head is None or head.branch in moment.before:
@@ -257,12 +267,12 @@ class Journals:
                     if each.range is None and not each.attempts:
                         found.stopped.add(each.contract)
                     else:
-                        (taken if each.taken else started).add(each)
+                        gathered[each.said].add(each)
         found.last = own.last
         told = {id_: branch for id_, branch in branches.items() if branch is own or branch.tells(self._boot)}
         found.lost = {id_: branch.fork for id_, branch in told.items() if branch is not own}
         found.whole = all(branch.whole(self._boot) for branch in told.values())
-        found.started, found.taken = started.known(), taken.known()
+        found.said = {said: those.known() for said, those in gathered.items()}
         return found
 
     def knows(self, instance: str) -> bool:
@@ -413,15 +423,15 @@ def _words(line: bytes) -> list[str] | None:
 
 
 def _attempts(word: str) -> Attempts:
-    taken = "=" in word
-    contract, _, what = word.partition("=" if taken else ":")
+    said = next(mark for mark in Said if mark in word)
+    contract, _, what = word.partition(said)
     if not what:
         return Attempts(contract)
     if "-" in what:
         low, high = what.split("-")
-        return Attempts(contract, (int(low), int(high)), (), taken)
+        return Attempts(contract, (int(low), int(high)), (), said)
     pairs = [pair.split(".") for pair in what.split(",")]
-    return Attempts(contract, None, [(int(seq), int(attempt)) for seq, attempt in pairs], taken)
+    return Attempts(contract, None, [(int(seq), int(attempt)) for seq, attempt in pairs], said)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sendonce.domain.state import ContractState, Stage
 from sendonce.domain.unknown import UnknownFilter
 from sendonce.store.protocol import Action, MessageFilter
 
-from ..ledger import FAIL, RETRY, Ledger, phone, seqs
+from ..ledger import FAIL, RETRY, Ledger, attempts, phone, seqs
 from .rewound import lost_receipt, put_back, released, sent
 
 #: The evidence window of these tests, in seconds.
@@ -367,6 +367,21 @@ async def test_what_silence_made_due_is_held(watched: Ledger, file: Path, policy
     found = await restored.store.message(contract.id, 1)
     assert (found.attempt, found.tries) == (1, 1)
     assert applied or (found.doubt is not None and found.doubt.since == made)
+
+
+async def test_what_was_refused_in_lost_history(watched: Ledger, file: Path) -> None:
+    """Nobody has it: it is tried again, whatever became of it then. Not where a later attempt was started."""
+    contract = await watched.contract_of(3)
+    await watched.copy(file)
+    lease = await watched.started(3)
+    await watched.answer(lease, {0: FAIL, 1: RETRY}, close=False)
+    await watched.pass_time(3)
+    assert seqs(await watched.started(1)) == [2]
+    restored = await put_back(watched, file)
+    assert await restored.states(contract) == ["delayed", "unknown", "unknown"]
+    await released(restored)
+    again = await restored.lease()
+    assert (seqs(again), attempts(again)) == ([1], [2])
 
 
 async def test_what_a_living_worker_says_of_lost_history(watched: Ledger, file: Path) -> None:

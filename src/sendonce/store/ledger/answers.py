@@ -7,7 +7,7 @@ from sendonce.domain.errors import NotFound
 from sendonce.domain.lease import Advanced
 from sendonce.domain.outcome import Accepted, Answer, DeliveryError, Outcome, Refused, Throttled, Unknown, Unsent
 from sendonce.domain.state import MessageState, Stage
-from sendonce.store.journal import Attempts, first_taken
+from sendonce.store.journal import Attempts, Said, first_taken
 from sendonce.store.ledger import leases
 from sendonce.store.ledger.doubles import count_doubles
 from sendonce.store.ledger.evidence import note_flow
@@ -206,7 +206,7 @@ def _accept(tx: Transaction, row: MessageRow, outcome: Accepted) -> bool:
     elif row.state is _UNKNOWN:
         drop_unknown(tx, row.key)
     tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
-    tx.note_taken(row)
+    tx.note(row, Said.TAKEN)
     row.state, row.due, row.error = _COMPLETED, None, None
     row.stage, row.provider_id, row.answered_at = int(Stage.ACCEPTED), new_id or None, tx.now
     note_flow(tx, row.sender, tx.now, 1, 0)

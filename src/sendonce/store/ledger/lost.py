@@ -12,12 +12,14 @@ import msgspec
 
 from sendonce.domain.contract import OnUnknown
 from sendonce.domain.state import ContractState, MessageState, Stage
+from sendonce.store.journal import Said
 from sendonce.store.ledger import leases
 from sendonce.store.ledger.rewinds import Marks, in_doubt, suspect
 from sendonce.store.ledger.rows import LOST_LEASE, SEQ_BITS, SEQ_MASK, MessageRow
 from sendonce.store.ledger.tables import Piece
 from sendonce.store.ledger.transaction import Transaction
 from sendonce.store.ledger.unknowns import LAST_RECEIPT, drop_unknown, note_unknown
+from sendonce.store.ledger.verdicts import is_cancelled
 
 #: Attempt numbers that a message skips at least when nobody knows how many were used in lost history.
 SKIPPED_ATTEMPTS = 100
@@ -133,34 +135,38 @@ def _doubt(tx: Transaction, contract: int, rows: list[MessageRow], ever: bool = 
 
 
 def mark_piece(tx: Transaction, piece: Piece, limit: int) -> int | None:
-    """Make unknown what journals say was started and the store knows nothing of; and completed, what was taken."""
+    """Make unknown what journals say was started and the store knows nothing of; and settled, what the provider
+    had said something of."""
     marks = msgspec.json.decode(piece.filter or "", type=Marks)
     if marks.silent:
         return _silent_piece(tx, piece.contract, limit)
     base = piece.contract << SEQ_BITS
     if marks.attempts:
         wanted = dict(marks.attempts)
-        _mark(tx, piece.contract, wanted, tx.messages.rows([base + seq for seq in wanted]), marks.taken)
+        _mark(tx, piece.contract, wanted, tx.messages.rows([base + seq for seq in wanted]), marks.said)
         return None
     for low, high in marks.ranges:
         if high > piece.next_key:
             low = max(low, piece.next_key + 1)
             last = min(high, low + limit - 1)
             rows = tx.messages.rows_between(base + low, base + last)
-            _mark(tx, piece.contract, dict.fromkeys(range(low, last + 1), 1), rows, marks.taken)
+            _mark(tx, piece.contract, dict.fromkeys(range(low, last + 1), 1), rows, marks.said)
             return last
     return None
 
 
-def _mark(tx: Transaction, contract: int, attempts: dict[int, int], rows: dict[int, MessageRow], taken: bool) -> None:
-    if not taken:
+def _mark(tx: Transaction, contract: int, attempts: dict[int, int], rows: dict[int, MessageRow], said: Said) -> None:
+    if said is Said.STARTED:
         _doubt(tx, contract, _marked(tx, contract, attempts, rows))
         return
     base = contract << SEQ_BITS
     found = [row for seq, attempt in attempts.items() if (row := rows.get(base + seq)) and row.attempt == attempt]
     unknown = [row for row in found if row.state is _UNKNOWN]
     for row in unknown:
-        _take(tx, row)
+        if said is Said.TAKEN:
+            _take(tx, row)
+        else:
+            _try_again(tx, row)
     tx.save(unknown)
 
 
@@ -171,6 +177,16 @@ def _take(tx: Transaction, row: MessageRow) -> None:
     tx.move(row.key >> SEQ_BITS, row.state, _COMPLETED)
     row.state, row.due, row.error, row.sender = _COMPLETED, None, None, None
     row.stage, row.answered_at = int(Stage.ACCEPTED), tx.now
+
+
+def _try_again(tx: Transaction, row: MessageRow) -> None:
+    """The provider refused it, as was known in lost history. How, and what became of it then, was lost: it is tried
+    again."""
+    drop_unknown(tx, row.key)
+    cancelled = is_cancelled(tx, row.key >> SEQ_BITS)
+    state = MessageState.CANCELLED if cancelled else _DELAYED
+    tx.move(row.key >> SEQ_BITS, row.state, state)
+    row.state, row.tries, row.due = state, row.tries - 1, None if cancelled else tx.now
 
 
 def _silent_piece(tx: Transaction, contract: int, limit: int) -> int | None:

@@ -6,6 +6,7 @@ from sendonce.domain.lease import Advanced
 from sendonce.domain.outcome import Answer, DeliveryError
 from sendonce.domain.receipt import Receipt
 from sendonce.domain.state import MessageState, Stage
+from sendonce.store.journal import Said
 from sendonce.store.ledger import answers as answers_
 from sendonce.store.ledger.doubles import BY_IDS, another_accepted, count_doubles, uncount_double
 from sendonce.store.ledger.evidence import note_flow, note_heard
@@ -159,7 +160,7 @@ def _confirm(tx: Transaction, row: MessageRow, receipt: Receipt, stage: Stage) -
         elif row.state is _UNKNOWN:
             drop_unknown(tx, row.key)
         tx.move(contract, row.state, _COMPLETED)
-        tx.note_taken(row)
+        tx.note(row, Said.TAKEN)
         row.state, row.due, row.error = _COMPLETED, None, None
     if row.stage is None or stage > row.stage:
         if row.stage is not None and row.stage > Stage.ACCEPTED:

@@ -16,7 +16,7 @@ from sendonce.domain.contract import Contract
 from sendonce.domain.errors import NotFound
 from sendonce.domain.rewind import FrozenContract, Rewind, Witness
 from sendonce.domain.state import ContractState
-from sendonce.store.journal import EVERY, Known, Moment, Since
+from sendonce.store.journal import EVERY, Known, Moment, Said, Since
 from sendonce.store.ledger import contracts as contracts_
 from sendonce.store.ledger import leases
 from sendonce.store.ledger.plans import plan
@@ -44,13 +44,13 @@ class Noticed(msgspec.Struct, frozen=True):
 
 class Marks(msgspec.Struct, frozen=True):
     """Messages of one contract that were started in lost history: ranges of first attempts, or attempts by seq; or
-    (`taken`) those of them that the provider took. Or (`silent`) those that were to be sent again, since no receipt had
+    what the provider `said` of them. Or (`silent`) those that were to be sent again, since no receipt had
     come: one may have come there."""
 
     ranges: tuple[tuple[int, int], ...] = ()
     attempts: tuple[tuple[int, int], ...] = ()
     silent: bool = False
-    taken: bool = False
+    said: Said = Said.STARTED
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -129,21 +129,22 @@ def _freeze(tx: Transaction, witness: Witness, since: Since) -> int:
     """Stop everything. Answers how many contracts stand still."""
     known = {id_: (no, state) for id_, no, state in tx.contracts.living()}
     last_seen = tx.history.last_seen()
-    missing = {id_: started.number() for id_, started in since.started.items() if id_ not in known}
+    missing = {id_: started.number() for id_, started in since.of(Said.STARTED).items() if id_ not in known}
     _note(tx, Noticed(tx.wall, min(last_seen, tx.now), tx.now, witness, since.whole, missing))
     tx.plans.void()
     frozen = 0
     for id_, (no, state) in known.items():
-        started_as_draft = state == ContractState.DRAFT and id_ in since.started
+        started_as_draft = state == ContractState.DRAFT and id_ in since.of(Said.STARTED)
         frozen += _freeze_one(tx, no, since.whole and not started_as_draft)
         if state is ContractState.DRAFT and not tx.contracts.facts(no).sealed:
             # Whoever uploads its list may go on, and does not know that the beginning is lost.
             tx.contracts.begin_import(no, contracts_.contract(tx, id_).columns)
-    for attempts, taken in ((since.started, False), (since.taken, True)) if since.whole else ():
-        for id_, of_it in sorted(attempts.items()):
+    # One that was taken may have been refused later, but not the other way round.
+    for said in (Said.STARTED, Said.REFUSED, Said.TAKEN) if since.whole else ():
+        for id_, of_it in sorted(since.of(said).items()):
             no, state = known.get(id_, (0, ContractState.DRAFT))
             if state != ContractState.DRAFT:
-                _plan_marks(tx, no, of_it, taken)
+                _plan_marks(tx, no, of_it, said)
     for no, state in known.values():
         if state is ContractState.COMPLETED and tx.plans.pending("mark", no):
             _hold_until_marked(tx, no)
@@ -184,12 +185,12 @@ def _freeze_one(tx: Transaction, contract: int, known: bool) -> bool:
     return pause_contract(tx, contract, REWOUND_KNOWN if known else REWOUND)
 
 
-def _plan_marks(tx: Transaction, contract: int, known: Known, taken: bool) -> None:
+def _plan_marks(tx: Transaction, contract: int, known: Known, said: Said) -> None:
     lots = []
     for ranges, attempts in ((known.ranges, known.attempts), (known.ranges_again, known.attempts_again)):
         named = sorted(attempts.items())
-        lots += [Marks(tuple(ranges), taken=taken)] if ranges else []
-        lots += [Marks((), tuple(named[first : first + _LOT]), taken=taken) for first in range(0, len(named), _LOT)]
+        lots += [Marks(tuple(ranges), said=said)] if ranges else []
+        lots += [Marks((), tuple(named[first : first + _LOT]), said=said) for first in range(0, len(named), _LOT)]
     for lot in lots:
         plan(tx, "mark", contract, msgspec.json.encode(lot).decode())
 

@@ -13,7 +13,7 @@ import msgspec
 from sendonce.domain.contract import ContractSpec
 from sendonce.domain.errors import NotFound
 from sendonce.domain.state import MESSAGE_TRANSITIONS, MessageState
-from sendonce.store.journal import Attempts
+from sendonce.store.journal import Attempts, Said
 from sendonce.store.ledger.rows import SEQ_BITS, SEQ_MASK, MessageRow
 from sendonce.store.ledger.tables import Tables
 
@@ -110,10 +110,10 @@ class Transaction:
                 row.due = self.now
         self.messages.save([row.values() for row in saved])
 
-    def note_taken(self, row: MessageRow) -> None:
-        """The provider has taken the latest attempt of this message: the journal notes it."""
+    def note(self, row: MessageRow, said: Said) -> None:
+        """The provider said this of the latest attempt of a message: the journal notes it."""
         head = self.head_by_no(row.key >> SEQ_BITS)
-        self.noted.append(Attempts(head.id, None, ((row.key & SEQ_MASK, row.attempt),), True))
+        self.noted.append(Attempts(head.id, None, ((row.key & SEQ_MASK, row.attempt),), said))
 
     # -- the books -----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ whether an answer or a receipt says so."""
 from sendonce.domain.outcome import DeliveryError
 from sendonce.domain.retry import judge
 from sendonce.domain.state import ContractState, MessageState
+from sendonce.store.journal import Said
 from sendonce.store.ledger.reactions import react, rest
 from sendonce.store.ledger.rows import SEQ_BITS, MessageRow, error_json
 from sendonce.store.ledger.transaction import ContractHead, Transaction
@@ -35,6 +36,7 @@ def refuse(
     elif state is _DELAYED and _tried_again_perhaps(tx, head.no, row):
         state = MessageState.FAILED
     tx.move(head.no, row.state, state)
+    tx.note(row, Said.REFUSED)
     row.state, row.tries, row.error = state, verdict.tries, error_json(error)
     row.due = tx.now + round(verdict.wait * 1000) if state is _DELAYED else None
     frozen_since = tx.contracts.facts(head.no).frozen_since
