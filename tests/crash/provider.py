@@ -22,8 +22,9 @@ from tests.crash.node import Node, until
 
 #: Milliseconds to an answer, and from acceptance to each status: a first receipt takes a twentieth of a second.
 BEHAVIOUR = Behaviour(rate=None, latency_ms=20, jitter_ms=10, sent_ms=20, delivered_ms=60, read_ms=100, read=0.3)
-#: A post that our side does not take is repeated after 0, 12, 24, 60 … milliseconds, and every 3 seconds in the end.
-RETRY_SCALE = 0.0002
+#: A post that our side does not take is repeated after 0, 3, 6, 15 … milliseconds, and every 0.7 seconds in the end:
+#: within an evidence window, for an outage of ours that nobody notices is trusted to be over then.
+RETRY_SCALE = 0.00005
 
 
 class Provider:

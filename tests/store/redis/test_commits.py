@@ -10,7 +10,8 @@ from sendonce import compose
 from sendonce.domain.contract import Counts
 from sendonce.domain.errors import SettingsError, StoreError, StoreInDoubt
 from sendonce.domain.lease import Lease
-from sendonce.domain.state import ContractState
+from sendonce.domain.outcome import Unknown
+from sendonce.domain.state import ContractState, Stage
 from sendonce.settings import Settings
 from sendonce.store.ledger import leases
 from sendonce.store.open import open_store
@@ -18,6 +19,7 @@ from sendonce.store.protocol import Action
 from sendonce.store.redis.connection import Connection
 from sendonce.store.redis.keys import HISTORY, ROWS
 from sendonce.store.redis.reader import Readers
+from sendonce.store.redis.strays import PostTable
 
 from .. import redis_server
 from ..engines import Redis
@@ -205,3 +207,26 @@ async def test_store_time_is_the_server_s(tmp_path: Path) -> None:
     async with compose.opened(settings, create=True) as store:
         seconds, micros = redis.Redis.from_url(redis_server.url()).time()
         assert abs(await store.now() - (seconds * 1000 + micros // 1000)) < 1000
+
+
+async def test_a_post_that_comes_while_an_absence_is_proven(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold the very receipt: whoever proved without it has to look again."""
+    contract = await ledger.contract_of(2)
+    lease = await ledger.started(2)
+    await ledger.answer(lease, {0: Unknown("timeout"), 1: ledger.accepted(lease, 1)}, close=True)
+    for stage in (Stage.SENT, Stage.DELIVERED):
+        await ledger.report(lease, 1, stage)
+        await ledger.pass_time(120)
+    other, loop, look = await ledger.another("w2"), asyncio.get_running_loop(), PostTable.any_waiting
+    coming = [b"post"]
+
+    def look_too_early(self: PostTable) -> bool:
+        found = look(self)
+        if coming:
+            asyncio.run_coroutine_threadsafe(other.store.receive("null", coming.pop()), loop).result(10)
+        return found
+
+    monkeypatch.setattr(PostTable, "any_waiting", look_too_early)
+    assert await ledger.store.settle(60) == 0
+    assert await ledger.states(contract) == ["unknown", "completed"]
+    await ledger.engine.close_all()

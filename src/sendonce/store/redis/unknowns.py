@@ -173,9 +173,10 @@ class EvidenceTable:
 
     def flow_between(self, sender: int, first: int, last: int) -> tuple[int, int]:
         buckets = [member.decode() for member, _ in self._draft.members(key("flow", sender, "buckets"), first, last)]
-        name = key("flow", sender)
-        accepted = sum(self._draft.number(name, f"{bucket}a") for bucket in buckets)
-        return accepted, sum(self._draft.number(name, f"{bucket}r") for bucket in buckets)
+        # Of one moment, and relied on: the two are compared.
+        counts = self._draft.fields(key("flow", sender), [f"{bucket}{kind}" for kind in "ar" for bucket in buckets])
+        accepted, receipted = counts[: len(buckets)], counts[len(buckets) :]
+        return sum(int(one or 0) for one in accepted), sum(int(one or 0) for one in receipted)
 
     def heard_after(self, sender: int, at: int) -> int | None:
         return next((int(score) for _, score in self._draft.members(key("heard", sender), low=at, limit=1)), None)
