@@ -55,7 +55,7 @@ class Said(StrEnum):
 
     STARTED = ":"
     TAKEN = "="
-    REFUSED = "!"
+    REFUSED = "!"  # by the provider, or given back by a worker that did not send it: nobody has it
 
 
 class Attempts(msgspec.Struct, frozen=True):

@@ -396,6 +396,18 @@ async def test_what_a_living_worker_says_of_lost_history(watched: Ledger, file: 
     assert seqs(await restored.lease()) == [2]
 
 
+async def test_what_was_given_back_in_lost_history(watched: Ledger, file: Path) -> None:
+    """The worker that did not send it has said so, and says it once: it is sent again."""
+    contract = await watched.contract_of(2)
+    await watched.copy(file)
+    lease = await watched.started(2)
+    await watched.answer(lease, {1: Unsent("late")}, close=False)
+    restored = await put_back(watched, file)
+    assert await restored.states(contract) == ["unknown", "delayed"]
+    await released(restored)
+    assert seqs(await restored.lease()) == [2]
+
+
 async def test_an_old_word_about_what_was_started_again(watched: Ledger, file: Path) -> None:
     """A message was given back in lost history and started by another lease under the same number: that the first one
     did not send it says nothing of the second."""

@@ -234,6 +234,7 @@ def _take_back(tx: Transaction, head: ContractHead, row: MessageRow) -> bool:
         drop_unknown(tx, row.key)
     elif row.state is not _ACTIVE:
         return False
+    tx.note(row, Said.REFUSED)
     cancelled = is_cancelled(tx, head.no)
     source = row.state
     if source is _ACTIVE and not cancelled:

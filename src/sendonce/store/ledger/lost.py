@@ -161,7 +161,8 @@ def _mark(tx: Transaction, contract: int, attempts: dict[int, int], rows: dict[i
         return
     base = contract << SEQ_BITS
     found = [row for seq, attempt in attempts.items() if (row := rows.get(base + seq)) and row.attempt == attempt]
-    unknown = [row for row in found if row.state is _UNKNOWN]
+    # What was started again under the same number may have been sent then, whatever was said of the first time.
+    unknown = [row for row in found if row.state is _UNKNOWN and (said is Said.TAKEN or row.lease is not None)]
     for row in unknown:
         if said is Said.TAKEN:
             _take(tx, row)
@@ -180,8 +181,7 @@ def _take(tx: Transaction, row: MessageRow) -> None:
 
 
 def _try_again(tx: Transaction, row: MessageRow) -> None:
-    """The provider refused it, as was known in lost history. How, and what became of it then, was lost: it is tried
-    again."""
+    """Nobody has it, as was known in lost history. How, and what became of it then, was lost: it is tried again."""
     drop_unknown(tx, row.key)
     cancelled = is_cancelled(tx, row.key >> SEQ_BITS)
     state = MessageState.CANCELLED if cancelled else _DELAYED
