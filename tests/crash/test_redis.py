@@ -71,8 +71,8 @@ def test_a_failover_to_a_replica_that_lags(tmp_path: Path) -> None:
         rig.provider.wait_given(rig.provider.given_by_now() + RATE)
         rig.redis.kill()
         rig.died()
-        link.close()
         replica.lead()
+        link.close()  # not before: what it holds would arrive
         way.lead_to(replica.port)
         rig.store_url = replica.url
         rig.settle()
