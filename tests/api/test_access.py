@@ -53,7 +53,7 @@ async def test_readiness_follows_shutdown_and_store(api: Api, monkeypatch: pytes
         raise StoreBusy("locked")
 
     with monkeypatch.context() as patched:
-        patched.setattr(api.store, "now", busy)
+        patched.setattr(api.store, "tally", busy)
         assert (await api.get("/readyz")).status == 503
     api.readiness.open = False
     assert (await api.get("/readyz")).status == 503
