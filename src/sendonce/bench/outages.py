@@ -115,30 +115,26 @@ def worker_killed(contender: Contender, messages: int, concurrency: int, kills: 
 
 def server_killed(contender: Contender, messages: int, concurrency: int) -> Outcome:
     """Redis is killed and started again; times count from its start."""
-    with _stage(contender, messages) as stage:
-        worker = contender.worker(concurrency, stage.receiver.url)
-        try:
-            stage.reach(0.3)
-            stage.server.kill()
-            time.sleep(SUPERVISOR)
-            since, seen = time.monotonic(), stage.seen()
-            stage.server.start()
-            return stage.outcome(stage.resumed(since, seen), since)
-        finally:
-            worker.kill()
+    return _server_dies(contender, messages, concurrency, lost=0.0)
 
 
 def log_cut(contender: Contender, messages: int, concurrency: int) -> Outcome:
     """The machine of Redis loses power: the last second of its log was not synced and is gone. Times count from its
     start."""
+    return _server_dies(contender, messages, concurrency, lost=1.0)
+
+
+def _server_dies(contender: Contender, messages: int, concurrency: int, lost: float) -> Outcome:
+    """And comes back without its last so many seconds."""
     with _stage(contender, messages) as stage:
         worker = contender.worker(concurrency, stage.receiver.url)
         try:
             stage.reach(0.3)
             synced = stage.server.log_size()
-            time.sleep(1.0)
+            time.sleep(lost)
             stage.server.kill()
-            stage.server.cut_log(synced)
+            if lost:
+                stage.server.cut_log(synced)
             time.sleep(SUPERVISOR)
             since, seen = time.monotonic(), stage.seen()
             stage.server.start()
